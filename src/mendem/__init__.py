@@ -1,0 +1,32 @@
+"""mendem: restoration of electron-microscopy images with diffusion priors.
+
+>>> import mendem
+>>> result = mendem.restore(image, mendem.Denoise())  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import Any
+
+_WHERE = {
+    "Denoise": "mendem.tasks",
+    "Image": "mendem.image",
+    "MendemError": "mendem.errors",
+    "Options": "mendem.options",
+    "Restoration": "mendem.restoration",
+    "VoxelSize": "mendem.image",
+    "read": "mendem.io",
+    "restore": "mendem.restoration",
+    "restore_file": "mendem.streaming",
+    "write": "mendem.io",
+}
+
+__all__ = list(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that a plain ``import mendem`` loads neither torch nor scipy."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'mendem' has no attribute {name!r}")
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,107 @@
+"""Fixed blocks: the unit of progress, cancel, resume and distribution. Frozen.
+
+The blocks of an image depend on its shape alone, never on free memory. Each is computed with a halo, and
+neighbours are blended where they overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Side of a block, context around it, and half the width over which neighbours are blended, in pixels.
+BLOCK = 1024
+HALO = 64
+BLEND = 16
+
+
+@dataclass(frozen=True)
+class Block:
+    """The part of one slice that a block keeps, with the margins that are blended.
+
+    ``rows`` and ``columns`` are (start, stop) in pixels of the slice.
+    """
+
+    plane: int
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+def cuts(length: int) -> list[int]:
+    """Borders of the blocks along an axis: as equal as whole multiples of 16 allow, none above `BLOCK`."""
+    count = -(-length // BLOCK)
+    step = -(-length // count // 16) * 16
+    return [*range(0, length, step), length]
+
+
+def _spans(length: int) -> list[tuple[int, int]]:
+    edges = cuts(length)
+    return [(max(0, a - BLEND), min(length, b + BLEND)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def blocks_of(plane: int, shape: tuple[int, int]) -> Iterator[Block]:
+    """The blocks of a slice of ``shape``, row by row."""
+    for rows in _spans(shape[0]):
+        for columns in _spans(shape[1]):
+            yield Block(plane, rows, columns)
+
+
+def with_halo(span: tuple[int, int], length: int, halo: int) -> tuple[int, int]:
+    """What is read for what is kept: ``halo`` pixels more on each side, inside the image."""
+    return max(0, span[0] - halo), min(length, span[1] + halo)
+
+
+def _ramp(span: tuple[int, int], length: int) -> np.ndarray:
+    """Weights along one axis: 1 inside, falling linearly over the 2 * BLEND pixels shared with a neighbour."""
+    position = np.arange(*span, dtype=np.float32)
+    weight = np.ones_like(position)
+    if span[0] > 0:
+        weight = np.minimum(weight, (position - span[0] + 0.5) / (2 * BLEND))
+    if span[1] < length:
+        weight = np.minimum(weight, (span[1] - position - 0.5) / (2 * BLEND))
+    return weight
+
+
+def weights(block: Block, shape: tuple[int, int]) -> np.ndarray:
+    """Blending weights of what is kept, shape (rows, columns); over all blocks they add up to 1."""
+    return np.outer(_ramp(block.rows, shape[0]), _ramp(block.columns, shape[1]))
+
+
+class Blender:
+    """Puts the blocks of one slice together, and hands over rows as soon as they are final.
+
+    Parameters
+    ----------
+    shape
+        (height, width) of the slice.
+    channels
+        How many arrays each block brings (mean, standard deviation, samples, …).
+    """
+
+    def __init__(self, shape: tuple[int, int], channels: int) -> None:
+        self.shape = shape
+        self.first = 0  # row of the slice that is row 0 of the buffers
+        self.sums = np.zeros((channels, 0, shape[1]), np.float32)
+        self.weights = np.zeros((0, shape[1]), np.float32)
+
+    def add(self, block: Block, values: np.ndarray) -> None:
+        """Take a block's arrays, shape (channels, rows, columns)."""
+        missing = block.rows[1] - self.first - self.weights.shape[0]
+        if missing > 0:
+            self.sums = np.pad(self.sums, ((0, 0), (0, missing), (0, 0)))
+            self.weights = np.pad(self.weights, ((0, missing), (0, 0)))
+        part = (slice(block.rows[0] - self.first, block.rows[1] - self.first), slice(*block.columns))
+        weight = weights(block, self.shape)
+        self.sums[(slice(None), *part)] += weight * values
+        self.weights[part] += weight
+
+    def take(self, final_before: int) -> tuple[int, np.ndarray]:
+        """First row and arrays (channels, rows, width) of all rows before ``final_before``; NaN where no block lay."""
+        count = max(0, final_before - self.first)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            done = np.where(self.weights[:count] > 0, self.sums[:, :count] / self.weights[:count], np.nan)
+        start, self.first = self.first, self.first + count
+        self.sums, self.weights = self.sums[:, count:], self.weights[count:]
+        return start, done.astype(np.float32)

@@ -1,0 +1,59 @@
+"""Where and in which precision the network runs, and how much memory that takes."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import TYPE_CHECKING
+
+from mendem.errors import MendemError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(name: str) -> str:
+    """The device that ``name`` ("auto", "cpu", "cuda", "mps") means here; a missing one is an error."""
+    import torch
+
+    have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(d for d in ("cuda", "mps", "cpu") if have[d])
+    if not have[name]:
+        raise MendemError(f"device {name} is not available on this machine; use auto or cpu")
+    return name
+
+
+@cache
+def choose_dtype(device: str) -> torch.dtype:
+    """bfloat16 where a small convolution runs faster in it than in float32, else float32."""
+    import torch
+
+    if device == "mps":
+        return torch.float32
+    x = torch.zeros((1, 64, 128, 128), device=device).to(memory_format=torch.channels_last)
+    conv = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, memory_format=torch.channels_last)
+    seconds = {}
+    with torch.inference_mode():
+        for dtype in (torch.float32, torch.bfloat16):
+            layer, data = conv.to(dtype), x.to(dtype)
+            for repeat in range(4):
+                if repeat == 1:
+                    start = time.perf_counter()
+                layer(data).sum().item()
+            seconds[dtype] = time.perf_counter() - start
+    return torch.bfloat16 if seconds[torch.bfloat16] < seconds[torch.float32] else torch.float32
+
+
+def available_bytes(device: str) -> int:
+    """Free memory of the device."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info()[0]
+    try:
+        with open("/proc/meminfo") as file:
+            lines = dict(line.split(":") for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return 8 * 2**30

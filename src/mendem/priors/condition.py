@@ -1,0 +1,118 @@
+"""What a conditional prior is told about the measurement. Frozen: shipped weights depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+#: Smallest noise level (in units of the signal's standard deviation) that the network is told.
+NOISE_FLOOR = 0.02
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """The scalars that a pixel cannot tell, in the order in which the network reads them.
+
+    Attributes
+    ----------
+    correlation_y, correlation_x
+        Correlation of the noise between neighbouring pixels, and whether it is known.
+    scan_line
+        Part of the noise's standard deviation that a row shares, 0 to 1.
+    gain
+        Change of the noise variance over one standard deviation of the signal, relative to the mean
+        variance; negative for inverted contrast.
+    log2_block_z, log2_block_y, log2_block_x
+        log2 of the block factors of the forward operator; 0 is none.
+    skipped
+        1 where slices were left out, 0 where they were averaged.
+    psf_yy, psf_yx, psf_xx
+        Second moments of the point-spread function in pixels squared.
+    log2_pixel, pixel_known
+        log2 of the pixel size in units of 10 nm, and whether it is known.
+    """
+
+    correlation_y: float = 0.0
+    correlation_x: float = 0.0
+    correlation_known: float = 0.0
+    scan_line: float = 0.0
+    gain: float = 0.0
+    log2_block_z: float = 0.0
+    log2_block_y: float = 0.0
+    log2_block_x: float = 0.0
+    skipped: float = 0.0
+    psf_yy: float = 0.0
+    psf_yx: float = 0.0
+    psf_xx: float = 0.0
+    log2_pixel: float = 0.0
+    pixel_known: float = 0.0
+
+    def vector(self) -> list[float]:
+        """The numbers, in order."""
+        return [float(getattr(self, f.name)) for f in fields(self)]
+
+    def transposed(self) -> Descriptor:
+        """The descriptor of the transposed image (scan lines along x only are known to the network, see `Condition.turned`)."""
+        return replace(
+            self,
+            correlation_y=self.correlation_x,
+            correlation_x=self.correlation_y,
+            log2_block_y=self.log2_block_x,
+            log2_block_x=self.log2_block_y,
+            psf_yy=self.psf_xx,
+            psf_xx=self.psf_yy,
+        )
+
+
+#: Length of the network's descriptor: whether x_t is absent, its noise level, and the fields above.
+DESCRIPTOR_LENGTH = 2 + len(fields(Descriptor))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The observation, lifted to the image grid.
+
+    Parameters
+    ----------
+    y
+        (N, frames, H, W) measured values in normalised units (see `mendem.normalise`), anything where
+        nothing was measured.
+    reliability
+        Same shape; 1 measured, 0 nothing measured.
+    noise_std
+        Same shape; standard deviation of ``y`` about the truth, in normalised units.
+    descriptor
+        One for the batch, or in training one vector for each picture, (N, D).
+    """
+
+    y: Tensor
+    reliability: Tensor
+    noise_std: Tensor
+    descriptor: Descriptor | Tensor = Descriptor()
+
+    def map(self, function) -> Condition:
+        """The condition with ``function`` applied to its three maps."""
+        return replace(self, y=function(self.y), reliability=function(self.reliability), noise_std=function(self.noise_std))
+
+    def turned(self, turn: int) -> Condition:
+        """One of the eight symmetries of the square, 0 is the identity; see `turn_image`."""
+        turned = self.map(lambda t: turn_image(t, turn))
+        return replace(turned, descriptor=self.descriptor.transposed()) if turn & 4 else turned
+
+
+def turn_image(x: Tensor, turn: int) -> Tensor:
+    """Apply symmetry ``turn`` (bit 0 mirrors y, bit 1 mirrors x, bit 2 transposes first) to the last two axes."""
+    if turn & 4:
+        x = x.transpose(-1, -2)
+    dims = [d for bit, d in ((1, -2), (2, -1)) if turn & bit]
+    return torch.flip(x, dims) if dims else x
+
+
+def unturn_image(x: Tensor, turn: int) -> Tensor:
+    """Undo `turn_image`."""
+    dims = [d for bit, d in ((1, -2), (2, -1)) if turn & bit]
+    if dims:
+        x = torch.flip(x, dims)
+    return x.transpose(-1, -2) if turn & 4 else x

@@ -1,0 +1,53 @@
+"""Preconditioning: what the network is asked, and in which units.
+
+The noisy image ``x_t = x0 + sigma * noise`` and the observation ``y = x0 + n * noise`` are two independent
+measurements of one pixel of unit variance. Their precision-weighted mean is the best answer that looks at
+one pixel alone; the network predicts the rest in units of its standard deviation. Without an observation
+this is the preconditioning of EDM (Karras et al. 2022, table 1) with sigma_data = 1; with ``x_t`` absent it
+is the same for the observation alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mendem.priors.condition import NOISE_FLOOR, Condition
+
+
+def pixelwise_posterior(x_t: Tensor | None, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each pixel given its own measurements; shapes of ``condition.y``."""
+    weight = condition.reliability / condition.noise_std.clamp(min=NOISE_FLOOR) ** 2
+    precision = 1 + weight
+    mean = weight * condition.y
+    if x_t is not None:
+        precision = precision + 1 / sigma**2
+        mean = mean + x_t / sigma**2
+    return mean / precision, precision.rsqrt()
+
+
+def network_input(x_t: Tensor | None, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
+    """Channels (N, 4 * frames, H, W) and descriptors (N, D); ``sigma`` has shape (N, 1, 1, 1)."""
+    y, reliability = condition.y, condition.reliability
+    noise = condition.noise_std.clamp(min=NOISE_FLOOR)
+    count = y.shape[0]
+    if x_t is None:
+        seen = torch.zeros_like(y)
+        level = y.new_tensor([1.0, 0.0]).expand(count, 2)
+    else:
+        seen = x_t * (1 + sigma**2).rsqrt()
+        level = torch.stack([torch.zeros(count, device=y.device), sigma.flatten().log() / 4], dim=1).to(y.dtype)
+    channels = torch.cat(
+        [seen, reliability * y * (1 + noise**2).rsqrt(), reliability, reliability * noise.log() / 2], dim=1
+    )
+    numbers = condition.descriptor
+    rows = numbers if isinstance(numbers, Tensor) else y.new_tensor([numbers.vector()])
+    return channels, torch.cat([level, rows.to(y.dtype).expand(count, -1)], dim=1)
+
+
+def denoise(network, x_t: Tensor | None, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
+    """Posterior mean and variance of x0; both of the shape of ``condition.y`` (one frame)."""
+    base, scale = pixelwise_posterior(x_t, sigma, condition)
+    output = network(*network_input(x_t, sigma, condition)).float()
+    mean = base + scale * output[:, :1]
+    return mean, scale**2 * output[:, 1:].clamp(-10, 4).exp()

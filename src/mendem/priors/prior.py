@@ -1,0 +1,52 @@
+"""What the sampler asks of a prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from mendem.priors.condition import Condition
+
+
+def never() -> None:
+    """The check of a run that nobody can cancel."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a prior was trained for.
+
+    Attributes
+    ----------
+    pixel_nm
+        Smallest and largest pixel size of the training pictures.
+    modalities
+        Kinds of microscopy, in words.
+    degradations
+        What the conditional mode has seen.
+    """
+
+    pixel_nm: tuple[float, float]
+    modalities: tuple[str, ...]
+    degradations: tuple[str, ...]
+
+
+class Prior(Protocol):
+    """A denoiser that knows what micrographs look like."""
+
+    name: str
+    coverage: Coverage
+    #: Whether an observation can be given to the denoiser itself.
+    conditional: bool
+
+    def denoise(
+        self, x_t: Tensor | None, sigma: float | None, condition: Condition, check: Callable[[], None] = never
+    ) -> tuple[Tensor, Tensor]:
+        """Posterior mean and variance of the clean image, both (N, 1, H, W), in normalised units.
+
+        ``x_t`` is the clean image plus white noise of standard deviation ``sigma``, or None. ``check`` is
+        called many times and may raise `mendem.errors.Cancelled`.
+        """

@@ -1,0 +1,146 @@
+"""The public way in: `restore` for images in memory, `restore_file` from disk to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from mendem.engine import Progress, Region, Run, execute, prepare
+from mendem.errors import Cancelled
+from mendem.image import Image, VoxelSize
+from mendem.options import Options
+from mendem.provenance import provenance
+from mendem.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A restored image and what is needed to judge it.
+
+    Attributes
+    ----------
+    image
+        The result, float32 in the input's intensity units: the posterior mean, or one sample.
+    std
+        Its spread: standard deviation of what the data leaves open, in the same units.
+    samples
+        The samples that were asked for.
+    residual
+        Input minus result.
+    provenance
+        See `mendem.provenance`.
+    partial
+        True where the run was cancelled; what was not reached is NaN.
+    chi2
+        Consistency with the data: 1 is right (see `mendem.engine.estimates`).
+    """
+
+    image: Image
+    std: Image
+    samples: tuple[Image, ...]
+    residual: Image
+    provenance: dict[str, Any] = field(repr=False)
+    partial: bool
+    chi2: float | None
+    notes: tuple[str, ...]
+
+
+def as_image(data: Image | Any) -> Image:
+    """An `Image` as it is, an array as an image of unknown voxel size."""
+    return data if isinstance(data, Image) else Image(data if hasattr(data, "ndim") else np.asarray(data))
+
+
+def cancel_check(cancel: Event | None) -> Callable[[], None]:
+    """A check that raises `Cancelled` once the event is set."""
+
+    def check() -> None:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled
+
+    return check
+
+
+def restore(
+    image: Image | Any,
+    task: Task,
+    *,
+    options: Options | None = None,
+    inputs: Mapping[str, Image | Any] | None = None,
+    region: Region | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    cancel: Event | None = None,
+    **changes: Any,
+) -> Restoration:
+    """Restore an image.
+
+    Parameters
+    ----------
+    image
+        `Image` or array (…, height, width) of real numbers; slices are restored one by one.
+    task
+        What to do, for example ``Denoise()``.
+    options, **changes
+        How to compute it: an `Options`, or its fields by name (``samples=8, budget="best"``).
+    inputs
+        What fills the task's input slots, by name.
+    region
+        (first row, end row, first column, end column) to restore; the noise is still estimated from the
+        whole image. The whole slice when left out.
+    progress
+        Called after each evaluation of the prior.
+    cancel
+        Set this event from any thread to stop; the restoration then is ``partial``.
+
+    Raises
+    ------
+    MendemError
+        With one sentence about what is wrong and what to do.
+
+    Examples
+    --------
+    >>> import mendem
+    >>> result = mendem.restore(mendem.read("micrograph.tif"), mendem.Denoise(), budget="best")  # doctest: +SKIP
+    >>> mendem.write("restored.tif", result.image)  # doctest: +SKIP
+    """
+    options = replace(options or Options(), **changes)
+    run = prepare(as_image(image), task, options, {k: as_image(v) for k, v in (inputs or {}).items()}, region)
+    return collect(run, progress, cancel)
+
+
+def collect(
+    run: Run, progress: Callable[[Progress], None] = lambda _: None, cancel: Event | None = None
+) -> Restoration:
+    """Carry out a prepared run in memory."""
+    arrays = np.full((len(run.channels), len(run.planes), *run.shape), np.nan, np.float32)
+    position = {plane: i for i, plane in enumerate(run.planes)}
+
+    def put(plane: int, first: int, rows: np.ndarray) -> None:
+        arrays[:, position[plane], first : first + rows.shape[1]] = rows
+
+    summary = execute(run, put, progress, cancel_check(cancel))
+    record = provenance(run, summary)
+    metadata = {**run.image.metadata, "mendem": record}
+    leading = run.image.shape[:-2] if len(run.planes) == run.image.plane_count else (len(run.planes),)
+    axes = run.image.axes if len(leading) == len(run.image.shape) - 2 else ("frame", *run.image.axes[-2:])
+
+    def wrap(stack: np.ndarray) -> Image:
+        return Image(stack.reshape(*leading, *run.shape), axes, _voxels(run.image, len(axes)), metadata, run.image.source)
+
+    mean, std, *samples = (wrap(a) for a in arrays)
+    image = samples[0] if run.options.estimate == "sample" else mean
+    top, bottom, left, right = run.region
+    measured = np.stack([run.image.read(p, slice(top, bottom), slice(left, right)) for p in run.planes])
+    residual = wrap(measured.astype(np.float32) - image.data.reshape(measured.shape))
+    return Restoration(
+        image, std, tuple(samples), residual, record, summary.partial, summary.chi2, tuple(record["notes"])
+    )
+
+
+def _voxels(image: Image, ndim: int) -> VoxelSize:
+    assert image.voxel_size is not None
+    values = image.voxel_size.values
+    return VoxelSize((None,) * (ndim - len(values)) + values[-ndim:], image.voxel_size.unit)

@@ -1,0 +1,171 @@
+"""The only sampling loop.
+
+It yields an `Estimate` after each evaluation of the prior, so that a preview is the same computation
+stopped early. Two ways to use data, never both on the same data: a conditional prior is told the
+observation; an unconditional one is brought to the data by the operator's proximal step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mendem.noise_hash import normal
+from mendem.physics.observation import Observation
+from mendem.priors.condition import Condition, unturn_image
+from mendem.priors.prior import Prior, never
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many evaluations of the prior are spent.
+
+    ``turns`` of the eight symmetries of the square are averaged for the mean; each sample takes ``steps``.
+    """
+
+    turns: int
+    steps: int
+
+
+BUDGETS = {"preview": Budget(1, 4), "balanced": Budget(2, 8), "best": Budget(8, 16)}
+
+#: The order in which the symmetries are spent: each prefix is as varied as it can be.
+TURN_ORDER = (0, 7, 3, 4, 1, 6, 2, 5)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a block lies in its image, for the noise hash: seed, slice, first row, first column."""
+
+    seed: int = 0
+    z: int = 0
+    y: int = 0
+    x: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The answer so far, in normalised units.
+
+    ``mean`` and ``variance`` are (N, 1, H, W); ``sample`` is the newest finished sample and ``sample_index``
+    its number, or None and -1. ``evaluations`` of ``total`` have been spent.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    sample: Tensor | None
+    sample_index: int
+    evaluations: int
+    total: int
+
+
+def noise_levels(start: float, end: float, steps: int) -> list[float]:
+    """Falling noise levels, ``steps`` of them, spaced as in EDM (Karras et al. 2022, equation 5, rho = 7)."""
+    ramp = np.linspace(0, 1, steps)
+    return [float(s) for s in (start ** (1 / 7) + ramp * (end ** (1 / 7) - start ** (1 / 7))) ** 7]
+
+
+def chain(
+    predict: Callable[[Tensor, float], Tensor], start: Tensor, levels: list[float]
+) -> Iterator[Tensor]:
+    """The second-order multistep solver DPM-Solver++(2M) (Lu et al. 2022) for ``x_t = x0 + sigma * noise``.
+
+    Yields the predicted clean image after each level; the last one is the sample.
+    """
+    x, last, last_ratio = start, None, 1.0
+    for i, sigma in enumerate(levels):
+        clean = predict(x, sigma)
+        yield clean
+        if i + 1 == len(levels):
+            return
+        ratio = float(np.log(sigma / levels[i + 1]))
+        ahead = clean if last is None else clean + (clean - last) * ratio / (2 * last_ratio)
+        x = ahead + (levels[i + 1] / sigma) * (x - ahead)
+        last, last_ratio = clean, ratio
+
+
+def sample(
+    prior: Prior,
+    observation: Observation,
+    budget: Budget,
+    samples: int = 0,
+    place: Place = Place(),
+    check: Callable[[], None] = never,
+) -> Iterator[Estimate]:
+    """Estimates of the image that was observed, better and better.
+
+    A conditional prior gives the mean first (``budget.turns`` evaluations), then ``samples`` samples
+    around it. An unconditional one has no mean of its own: at least two samples are drawn, and the mean and
+    variance are theirs.
+    """
+    if prior.conditional:
+        yield from _conditional(prior, observation, budget, samples, place, check)
+    else:
+        yield from _plug_in(prior, observation, budget, max(samples, 2), place, check)
+
+
+def _hashed(place: Place, number: int, like: Tensor) -> Tensor:
+    height, width = like.shape[-2:]
+    rows, columns = range(place.y, place.y + height), range(place.x, place.x + width)
+    return normal(place.seed, number, 0, place.z, rows, columns, like.device).expand_as(like)
+
+
+def _conditional(
+    prior: Prior, observation: Observation, budget: Budget, samples: int, place: Place, check: Callable[[], None]
+) -> Iterator[Estimate]:
+    condition = observation.condition()
+    total = budget.turns + samples * budget.steps
+    mean = variance = torch.zeros((), device=observation.y.device)
+    for i, turn in enumerate(TURN_ORDER[: budget.turns]):
+        turned = prior.denoise(None, None, condition.turned(turn), check)
+        m, v = (unturn_image(t, turn) for t in turned)
+        mean, variance = mean + (m - mean) / (i + 1), variance + (v - variance) / (i + 1)
+        yield Estimate(mean, variance, None, -1, i + 1, total)
+
+    levels = noise_levels(observation.start_sigma, min(0.05, observation.start_sigma / 10), budget.steps)
+    done = Estimate(mean, variance, None, -1, budget.turns, total)
+    for number in range(samples):
+        start = mean + levels[0] * _hashed(place, number, mean)
+        cleans = chain(lambda x, sigma: prior.denoise(x, sigma, condition, check)[0], start, levels)
+        yield from _count(done, cleans, number, budget)
+
+
+def _plug_in(
+    prior: Prior, observation: Observation, budget: Budget, samples: int, place: Place, check: Callable[[], None]
+) -> Iterator[Estimate]:
+    precision = observation.precision()
+    start = observation.operator.adjoint(torch.zeros_like(observation.y))
+    nothing = Condition(start, torch.zeros_like(start), torch.ones_like(start))
+    levels = noise_levels(observation.start_sigma, min(0.05, observation.start_sigma / 10), budget.steps)
+
+    def predict(x: Tensor, sigma: float) -> Tensor:
+        clean, variance = prior.denoise(x, sigma, nothing, check)
+        return observation.operator.prox(clean, observation.y, precision, float(variance.mean()))
+
+    drawn: list[Tensor] = []
+    state = Estimate(start, torch.zeros_like(start), None, -1, 0, samples * budget.steps)
+    for number in range(samples):
+        for estimate in _count(state, chain(predict, levels[0] * _hashed(place, number, start), levels), number, budget):
+            if estimate.sample is not None:
+                drawn.append(estimate.sample)
+                stack = torch.stack(drawn)
+                spread = stack.var(0) if len(drawn) > 1 else torch.zeros_like(start)
+                state = replace(state, mean=stack.mean(0), variance=spread)
+            yield replace(estimate, mean=state.mean, variance=state.variance)
+
+
+def _count(state: Estimate, cleans: Iterator[Tensor], number: int, budget: Budget) -> Iterator[Estimate]:
+    """One estimate for each clean prediction of a chain; the last one carries the sample."""
+    spent = state.evaluations + number * budget.steps
+    for i, clean in enumerate(cleans):
+        finished = i + 1 == budget.steps
+        yield replace(
+            state,
+            sample=clean if finished else None,
+            sample_index=number if finished else -1,
+            evaluations=spent + i + 1,
+        )
