@@ -68,7 +68,7 @@ class TiltProjection:
         return total.reshape(*y.shape[:-2], *self.shape)
 
     def prox(self, x0: Tensor, y: Tensor, precision: Tensor, variance: float) -> Tensor:
-        return prox_by_cg(self, x0, y, precision, variance, steps=30, tolerance=1e-5)
+        return prox_by_cg(self, x0, y, precision, variance)
 
     def lift(self, y: Tensor, reliability: Tensor, noise_std: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Back-projection divided by the number of rays through each pixel; a pixel of it is no measurement."""

@@ -1,0 +1,12 @@
+"""Image files: `read`, `write`, and `open_writer` for results too large for memory.
+
+>>> from mendem import io
+>>> image = io.read("tomogram.mrc")                                            # doctest: +SKIP
+>>> io.write("tomogram.tif", image)                                            # doctest: +SKIP
+"""
+
+from mendem.io.files import SUFFIXES, open_writer, read, write
+from mendem.io.lazy import LazyArray
+from mendem.io.output import ImageWriter
+
+__all__ = ["SUFFIXES", "ImageWriter", "LazyArray", "open_writer", "read", "write"]

@@ -1,0 +1,36 @@
+"""From a training run to a shipped prior."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mendem.errors import MendemError
+from mendem.priors.checkpoint import save
+from mendem.priors.network import UNet
+from mendem.priors.prior import Coverage
+
+
+def export(recipe: dict[str, Any], run: Path, target: Path) -> None:
+    """Write the averaged weights of ``run`` to ``target`` (``weights.safetensors``) as float16.
+
+    What the prior covers comes from the recipe's table ``coverage``; steps and minutes of the run go along.
+    """
+    state_path = run / "state.pt"
+    if not state_path.is_file():
+        raise MendemError(f"{run}: no state.pt here; train first, or give the folder of a training run")
+    state = torch.load(state_path, map_location="cpu", weights_only=True)
+    network = UNet(**recipe["network"])
+    network.load_state_dict(state["average"])
+    stated = recipe["coverage"]
+    coverage = Coverage(tuple(stated["pixel_nm"]), tuple(stated["modalities"]), tuple(stated["degradations"]))
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    save(
+        network,
+        coverage,
+        target,
+        {"steps": state["step"], "minutes": round(state["worked"] / 60, 1), "loss": log[-1]["loss"], "recipe": recipe},
+    )
