@@ -70,7 +70,7 @@ def test_training_and_validation_pictures_are_disjoint(shared_data):
 
 RECIPE = {
     "network": {"widths": [8, 16], "blocks": [1, 1], "descriptor": 16},
-    "data": {"shapes": 2},
+    "data": {"shapes": 2, "tissue": 0},
     "train": {"batch": 4, "patch": 32, "rate": 1e-3, "ema": 0.9, "absent": 0.5, "seed": 0},
     "coverage": {"pixel_nm": [6.0, 40.0], "modalities": ["SEM"], "degradations": ["noise"]},
 }

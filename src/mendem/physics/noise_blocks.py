@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mendem.physics.noise_shape import BLOCK, KX, KY, ODD, NoiseShape, cosine_matrix, fit_shape
+from mendem.physics.noise_shape import BLOCK, KY, ODD, NoiseShape, cosine_matrix, fit_shape
 
 _BLOCKS = 14000  # enough for 1 % on the level of white noise; more costs time only
 _BINS = 8
@@ -131,9 +131,9 @@ def noise_of_blocks(fields: list[Field], quiet: float = 0.1) -> BlockNoise | Non
     if zero_blocks > 0.5:
         return BlockNoise(0.0, 0.0, _no_shape(), 1.0, signal, zero_blocks)
     energies, signal = energies[~constant] + 1e-7 * scale, signal[~constant]
-    edges = np.quantile(signal, np.linspace(0, 1, _BINS + 1))
-    bins = np.clip(np.searchsorted(edges, signal, "right") - 1, 0, _BINS - 1)
-    members = [m for m in (np.flatnonzero(bins == k) for k in range(_BINS)) if len(m) >= 30]
+    if len(energies) < FEWEST_BLOCKS:
+        return None
+    members = [m for m in np.array_split(np.argsort(signal, kind="stable"), min(_BINS, len(signal) // 60)) if len(m)]
     centres = np.array([np.median(signal[m]) for m in members])
     weights, relative = np.ones(len(KY)), np.ones(len(signal))
     steps = 4
@@ -151,7 +151,7 @@ def noise_of_blocks(fields: list[Field], quiet: float = 0.1) -> BlockNoise | Non
         factors = np.array(factors)
         offset, gain, scatter = _line(centres, factors) if len(members) > 2 else (float(np.median(factors)), 0.0, 0.1)
         relative = np.maximum(offset + gain * signal, 0.15 * np.median(factors))
-    # A fifth of the share of structure: how far the split was off, as a standard deviation, on simulated cells.
+    # The last term is a rule of thumb; benchmarks/noise.py prints how this error compares with the true one.
     split = 0.2 * shape.structure_share
     error = np.sqrt(0.02**2 + (scatter / 2) ** 2 / len(members) + shape.log_spread**2 + split**2)
     return BlockNoise(offset * shape.total, gain * shape.total, shape, float(error), signal, zero_blocks)

@@ -10,9 +10,10 @@ import numpy as np
 from mendem.errors import MendemError
 from mendem.image import Image
 from mendem.physics.noise import NoiseModel
-from mendem.physics.noise_lines import row_offset_std
+from mendem.physics.noise_windows import noise_of_windows
 
 _PAIRS = 6
+_QUIET = 0.4  # most blocks of a difference hold nothing but noise
 
 
 def phase_shift(reference: np.ndarray, moved: np.ndarray) -> tuple[float, float]:
@@ -79,7 +80,7 @@ def noise_from_repeats(frames: Image | np.ndarray | Sequence[Any]) -> NoiseModel
         a, b = a[inner], _matched(b[inner], a[inner])
         differences.append((a - b) / np.sqrt(2))
         means.append((a + b) / 2)
-    return _differences(differences, means, "repeated frames")
+    return noise_of_windows(differences, None, means, _QUIET, "repeated frames")
 
 
 def noise_from_neighbours(volume: Image | np.ndarray) -> NoiseModel:
@@ -105,7 +106,7 @@ def noise_from_neighbours(volume: Image | np.ndarray) -> NoiseModel:
         below, here, above = (_filled(slices[j]) for j in (i - 1, i, i + 1))
         differences.append((here - (below + above) / 2) / np.sqrt(1.5))
         means.append((below + here + above) / 3)
-    return _differences(differences, means, "neighbouring slices")
+    return noise_of_windows(differences, None, means, _QUIET, "neighbouring slices")
 
 
 def _stack(frames: Any, what: str, fewest: int) -> list[np.ndarray]:
@@ -147,39 +148,3 @@ def _matched(b: np.ndarray, a: np.ndarray) -> np.ndarray:
     contrast = smooth_a.std() / smooth_b.std() if smooth_b.std() > 0 else 1.0
     contrast = contrast if 0.5 < contrast < 2 else 1.0
     return (b - b.mean()) * contrast + a.mean()
-
-
-def _differences(differences: list[np.ndarray], means: list[np.ndarray], what: str) -> NoiseModel:
-    from mendem.physics.noise_estimation import estimate_from_residuals
-
-    return estimate_from_residuals(differences, means, what)
-
-
-def residual_noise(residuals: list[np.ndarray], bad: list[np.ndarray], what: str) -> NoiseModel:
-    """Noise of residuals that hold nothing else: variance, correlation and spectrum straight from the pixels."""
-    good = np.concatenate([r[~b] for r, b in zip(residuals, bad, strict=True)])
-    if good.size < 2 or good.std() == 0:
-        return NoiseModel(0.0, method=f"{what}: constant, no noise to see")
-    line = float(np.median([row_offset_std(r) for r in residuals]))
-    total = float(np.mean(good**2))
-    lag = []
-    for axis in (0, 1):
-        products = []
-        for r, b in zip(residuals, bad, strict=True):
-            ahead, behind = (np.take(r, np.arange(*s), axis) for s in ((1, r.shape[axis]), (0, r.shape[axis] - 1)))
-            ok = ~np.take(b, np.arange(1, r.shape[axis]), axis) & ~np.take(b, np.arange(r.shape[axis] - 1), axis)
-            products.append((ahead * behind)[ok])
-        products = np.concatenate(products)
-        lag.append(float(products.mean()) if products.size else 0.0)
-    # a row offset correlates pixels along x but is told apart
-    rest = max(total - line**2, 1e-3 * total)
-    correlation = (lag[0] / rest, (lag[1] - line**2) / rest)
-    independent = good.size * max(0.02, np.prod([(1 - abs(c)) / (1 + abs(c)) for c in np.clip(correlation, -0.9, 0.9)]))
-    return NoiseModel(
-        offset=total,
-        floor=0.1 * total,
-        correlation=tuple(float(np.clip(c, -1, 1)) for c in correlation),
-        scan_line=line,
-        relative_error=round(float(np.sqrt(0.5 / independent)), 4),
-        method=what,
-    )

@@ -57,7 +57,7 @@ def quantisation_step(values: np.ndarray) -> float:
     return step if np.all(np.abs(multiples - np.round(multiples)) < 0.01) else 0.0
 
 
-def unusable_pixels(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def unusable_pixels(image: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
     """True where a pixel is not finite, saturated, or a hot or dead pixel on its own.
 
     Saturated means at the end of the integer type, or at the end of the data where more pixels lie than the
@@ -72,11 +72,13 @@ def unusable_pixels(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return bad
     ends = [good.min(), good.max()]
     margin = 0.02 * (ends[1] - ends[0])
+    integer = dtype is not None and np.issubdtype(dtype, np.integer)
+    limits = (np.iinfo(dtype).min, np.iinfo(dtype).max) if integer else ()
     for end in ends:
         at = image == end
         many = at.sum()
         near = ((np.abs(image - end) <= margin) & ~at).sum()
-        type_end = np.issubdtype(dtype, np.integer) and end in (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        type_end = end in limits
         if many > max(0.001 * image.size, near, 12) or (type_end and many > 3):
             bad |= at
     filled = np.where(np.isfinite(image), image, np.median(good)).astype(np.float32)

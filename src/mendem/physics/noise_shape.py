@@ -129,9 +129,9 @@ def fit_shape(quiet: np.ndarray, structure: np.ndarray, thorough: bool) -> Noise
         )
         return found.cost, found.x
 
-    tries = [(between, 0.7), (white, 0.7)]
+    tries = [(between, 0.5), (white, 0.5)]
     if thorough:
-        tries += [(smooth, 0.7), (white, 0.3), (smooth, 0.3), (smooth, 1.5)]
+        tries += [(smooth, 0.5), (white, 0.25), (smooth, 0.25)]
     explanations = [explain(*t) for t in tries]
     costs = np.array([c for c, _ in explanations])
     weights = np.exp(-(costs - costs.min()) / 8)

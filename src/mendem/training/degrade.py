@@ -13,7 +13,11 @@ from mendem.priors.condition import DESCRIPTOR_LENGTH, Condition
 
 @dataclass(frozen=True)
 class DegradeOptions:
-    """Shares and ranges of the degradations. Levels are in units of the clean signal's standard deviation."""
+    """Shares and ranges of the degradations. Levels are in units of the clean signal's standard deviation.
+
+    The jitters are the errors of what the network is told about the noise, as an estimate from one image makes
+    them: relative for the level, absolute for the correlation.
+    """
 
     level: tuple[float, float] = (0.03, 2.5)
     correlated: float = 0.65
@@ -23,6 +27,7 @@ class DegradeOptions:
     hole: float = 0.15
     unconditional: float = 0.05
     level_jitter: float = 0.2
+    correlation_jitter: float = 0.12
     correlation_unknown: float = 0.3
 
 
@@ -107,8 +112,8 @@ def degrade(clean: Tensor, generator: torch.Generator, options: DegradeOptions) 
 
     known = ~_chance(generator, options.correlation_unknown, count).reshape(count, 1)
     descriptor = torch.zeros((count, DESCRIPTOR_LENGTH - 2), device=clean.device)
-    jitter = 0.05 * torch.randn((count, 2), generator=generator, device=clean.device)
-    descriptor[:, 0:2] = (lag + jitter) * known
+    jitter = options.correlation_jitter * torch.randn((count, 2), generator=generator, device=clean.device)
+    descriptor[:, 0:2] = (lag + jitter).clamp(-1, 1) * known
     descriptor[:, 2:3] = known.float()
     descriptor[:, 3:4] = line.reshape(count, 1) * known
     descriptor[:, 4:5] = gain.reshape(count, 1) / scale.reshape(count, 1)

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from mendem.training.shapes import shapes as draw_shapes
+
 #: Names of the SEM images that are kept for validation: the last two of each folder.
 SEM_VALIDATION = 2
 
@@ -78,4 +80,15 @@ def public_sources(folder: Path, split: str = "train") -> list[Source]:
         worm = tifffile.imread(folder / "neubias_ccby" / "c_elegans_em_21x256x256.tif")
         cell = tifffile.imread(folder / "neubias_ccby" / "em_mitochondria_er_8nm.tif")
         sources.append(Source("neubias", 0.10, [standardise(block_mean(s)) for s in (*worm, cell)]))
+    return sources
+
+
+def synthetic_sources(shapes: int, tissue: int) -> list[Source]:
+    """``shapes`` pictures of overlapping shapes, and ``tissue`` of simulated neuropil at 4 to 16 nm."""
+    sources = [Source("shapes", 0.30, [draw_shapes(seed) for seed in range(shapes)])]
+    if tissue:
+        from mendem.simulate import tissue_patches
+
+        patches = tissue_patches(tissue, 256, pixel_nm=(4.0, 16.0), seed=1)
+        sources.append(Source("tissue", 0.15, [standardise(np.asarray(p.data)) for p in patches]))
     return sources

@@ -18,8 +18,7 @@ from mendem.priors.network import UNet
 from mendem.priors.precondition import network_input, pixelwise_posterior
 from mendem.training.batches import Batches
 from mendem.training.degrade import DegradeOptions, degrade
-from mendem.training.pool import Source, public_sources
-from mendem.training.shapes import shapes
+from mendem.training.pool import public_sources, synthetic_sources
 
 
 def load_recipe(path: Path) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def split_draws(batch: tuple[Tensor, Condition], absent: int) -> list[tuple[Tens
     return halves
 
 
-def train(recipe: dict[str, Any], data: Path, run: Path, minutes: float, device: str = "cpu", extra: list[Source] = ()) -> None:
+def train(recipe: dict[str, Any], data: Path, run: Path, minutes: float, device: str = "cpu") -> None:
     """Train, or go on with, the network of a recipe; ``run`` receives ``state.pt`` every minute and ``log.jsonl``.
 
     ``minutes`` is the whole budget: the learning rate falls to its end when that much work has been done,
@@ -72,8 +71,7 @@ def train(recipe: dict[str, Any], data: Path, run: Path, minutes: float, device:
         optimiser.load_state_dict(state["optimiser"])
         step, worked = state["step"], state["worked"]
 
-    count = recipe["data"]["shapes"]
-    sources = public_sources(data) + [Source("shapes", 0.35, [shapes(seed) for seed in range(count)])] + list(extra)
+    sources = public_sources(data) + synthetic_sources(**recipe["data"])
     batches = Batches(sources, options["batch"], options["patch"], options["seed"] + step, device=device)
     generator = torch.Generator(device).manual_seed(options["seed"] + step)
     degrade_options = DegradeOptions(**recipe.get("degrade", {}))
