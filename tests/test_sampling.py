@@ -55,8 +55,7 @@ def test_sampling_approaches_the_exact_posterior_for_every_operator(name):
     prior = GaussianPrior()
     x = truth(prior)
     observation = observe(operator, x, 0.1)
-    for estimate in sample(prior, observation, Budget(1, 16), 6):
-        pass
+    *_, estimate = sample(prior, observation, Budget(1, 16), 6)
     exact = exact_posterior_mean(prior, observation)
 
     def error(a):
@@ -111,8 +110,7 @@ def test_an_estimate_follows_each_evaluation(budget, samples):
 
 def test_the_symmetries_are_undone_before_they_are_averaged():
     observation = observe(Mask(), truth(GaussianPrior()), 0.2)
-    for estimate in sample(Counting(), observation, BUDGETS["best"]):
-        pass
+    *_, estimate = sample(Counting(), observation, BUDGETS["best"])
     assert torch.allclose(estimate.mean, observation.y, atol=1e-5)
 
 
@@ -127,7 +125,9 @@ def test_samples_depend_on_seed_and_number_and_on_nothing_else():
     observation = observe(Mask(), truth(GaussianPrior()), 0.2)
 
     def draw(seed):
-        found = [e.sample for e in sample(Counting(), observation, Budget(1, 4), 2, Place(seed)) if e.sample is not None]
+        found = [
+            e.sample for e in sample(Counting(), observation, Budget(1, 4), 2, Place(seed)) if e.sample is not None
+        ]
         return found
 
     a, b, c = draw(1), draw(1), draw(2)

@@ -11,10 +11,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mendem.errors import MendemError
+
 #: Side of a block, context around it, and half the width over which neighbours are blended, in pixels.
 BLOCK = 1024
 HALO = 64
 BLEND = 16
+#: What is computed begins and ends at whole multiples of this, the cells of any network's coarsest grid.
+ALIGN = 16
+
+
+#: (first row, last row + 1, first column, last column + 1) in pixels of a slice.
+Region = tuple[int, int, int, int]
+
+
+def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
+    """The region, or the whole slice of ``shape`` where it is None; `MendemError` where it is empty or outside."""
+    height, width = shape
+    top, bottom, left, right = region = region or (0, height, 0, width)
+    if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+        raise MendemError(f"the region {region} is empty or outside the image of {height} x {width} pixels")
+    return region
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,14 @@ def blocks_of(plane: int, shape: tuple[int, int]) -> Iterator[Block]:
 def with_halo(span: tuple[int, int], length: int, halo: int) -> tuple[int, int]:
     """What is read for what is kept: ``halo`` pixels more on each side, inside the image."""
     return max(0, span[0] - halo), min(length, span[1] + halo)
+
+
+def on_grid(span: tuple[int, int], step: int) -> tuple[int, int]:
+    """The span widened to whole multiples of ``step``, perhaps beyond the image.
+
+    Then the network's coarse grids lie alike wherever a block or a region begins, also when it is flipped.
+    """
+    return span[0] - span[0] % step, span[1] + -span[1] % step
 
 
 def _ramp(span: tuple[int, int], length: int) -> np.ndarray:

@@ -32,7 +32,7 @@ def choose_dtype(device: str) -> torch.dtype:
     if device == "mps":
         return torch.float32
     x = torch.zeros((1, 64, 128, 128), device=device).to(memory_format=torch.channels_last)
-    conv = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, memory_format=torch.channels_last)
+    conv = torch.nn.Conv2d(64, 64, 3, padding=1).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     seconds = {}
     with torch.inference_mode():
         for dtype in (torch.float32, torch.bfloat16):

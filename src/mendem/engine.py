@@ -8,26 +8,24 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mendem.blocks import HALO, Blender, Block, blocks_of, with_halo
+from mendem.blocks import ALIGN, BLOCK, HALO, Blender, Block, Region, blocks_of, checked_region, on_grid, with_halo
 from mendem.device import available_bytes, choose_device, choose_dtype
 from mendem.errors import Cancelled, MendemError
 from mendem.image import Image
+from mendem.noise_refinement import refine_noise
+from mendem.normalise import check_intensities, estimate_normalisation
 from mendem.options import Options
 from mendem.priors.prior import Prior, never
 from mendem.resampling import binned_noise, choose_binning, shrink, stretch
 from mendem.tasks.base import Plan, Task
-
-#: (first row, last row + 1, first column, last column + 1) in pixels of a slice.
-Region = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Run:
     """Everything that is decided before the first block.
 
-    ``region`` is the part of each slice that is restored; ``planes`` the slices. ``binning`` is the factor
-    by which the image is shrunk to suit the prior, 1 for none. ``memory_bytes`` is the expected peak beside the
-    input and the output.
+    ``region`` is the part of each slice that is restored; ``planes`` the slices. ``binning`` is the factor by which the
+    image is shrunk to suit the prior, 1 for none. ``memory_bytes`` is the expected peak beside input and output.
     """
 
     image: Image
@@ -63,7 +61,7 @@ class Run:
 class BlockEstimate:
     """The answer so far for one block, in the image's units; arrays (rows, columns) of what was asked for.
 
-    ``squares`` and ``count`` add up to chi² over blocks (see `estimates`).
+    ``squares`` and ``count`` add up to chi² over blocks (see `estimates`); ``missing`` pixels were not finite.
     """
 
     mean: np.ndarray
@@ -73,6 +71,7 @@ class BlockEstimate:
     total: int
     squares: float
     count: float
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,23 +111,32 @@ def prepare(
     region: Region | None = None,
     planes: tuple[int, ...] | None = None,
 ) -> Run:
-    """Load the prior, look at the whole image, and decide how it will be restored.
-
-    Raises `MendemError` for a device, prior, region or image that cannot be used.
-    """
+    """Load the prior, look at the whole image, decide how it will be restored; `MendemError` where it cannot be."""
     from mendem.priors.network_prior import load_prior
 
     options, inputs = options or Options(), inputs or {}
-    height, width = image.plane_shape
-    region = region or (0, height, 0, width)
-    if not (0 <= region[0] < region[1] <= height and 0 <= region[2] < region[3] <= width):
-        raise MendemError(f"the region {region} is empty or outside the image of {height} x {width} pixels")
+    region = checked_region(region, image.plane_shape)
     device = choose_device(options.device)
     prior = load_prior(options.prior, device, choose_dtype(device))
-    plan = task.plan(image, inputs)
-    binning, why = choose_binning(image, plan.noise, prior.coverage) if options.resample else (1, ())
-    pixels = min(1.0, (region[1] - region[0]) / 1024) * min(1.0, (region[3] - region[2]) / 1024) * (1024 + 2 * HALO) ** 2
-    needed = int(pixels * prior.bytes_per_pixel)
+    if planes is not None and not (planes and all(0 <= p < image.plane_count for p in planes)):
+        raise MendemError(f"the slices {planes} are none, or outside the {image.plane_count} of the image")
+    if image.dtype.itemsize > 4:
+        check_intensities(image, estimate_normalisation(image))
+    with np.errstate(over="ignore"):  # what float32 does not hold counts as not measured
+        plan = task.plan(image, inputs)
+        if plan.noise_from_one_image:
+            better = refine_noise(image, plan.noise, plan.normalisation, prior, device)
+            plan = replace(plan, noise=better)
+    said = (*image.metadata.get("notes", ()), *check_intensities(image, plan.normalisation))
+    if not (image.voxel_size and image.voxel_size.known or any("voxel size" in note for note in said)):
+        said += ("The voxel size is unknown.",)
+    binning, why = 1, tuple[str, ...]()
+    if plan.noise.absent:
+        why = ("No noise was found: what was measured comes back as it is.",)
+    elif options.resample:
+        binning, why = choose_binning(image, plan.noise, prior.coverage)
+    rows, columns = (min(b - a, BLOCK) / BLOCK * (BLOCK + 2 * HALO) for a, b in (region[:2], region[2:]))
+    needed = int(rows * columns * prior.bytes_per_pixel)
     tile = options.tile
     while not tile and needed > 0.6 * available_bytes(device):
         tile, needed = 512, needed // 2
@@ -145,7 +153,7 @@ def prepare(
         planes=tuple(range(image.plane_count)) if planes is None else planes,
         binning=binning,
         memory_bytes=needed,
-        notes=(*plan.notes, *why),
+        notes=(*said, *plan.notes, *why),
     )
 
 
@@ -159,32 +167,36 @@ def estimates(
 ) -> Iterator[BlockEstimate]:
     """Restore one part of one slice, better and better; rows and columns are (start, stop) in the whole slice.
 
-    chi² is the mean over measured pixels of ``((y - mean)² + variance) / noise variance``. Where mean, spread and
-    noise are right it is 1, whatever the image: E[(y - m)²] = noise - Var[x | y] for the posterior mean m.
+    chi² is the mean over measured pixels of ``((y - mean)² + variance) / noise variance``: 1 where mean, spread and
+    noise are right, whatever the image, since E[(y - m)²] = noise - Var[x | y] for the posterior mean m.
     """
     import torch
 
     from mendem.physics.defects import reliable
-    from mendem.sampling import BUDGETS, Place, sample
+    from mendem.sampling import BUDGETS, Place, keep_measured, sample
 
     factor = run.binning if binning is None else binning
     height, width = run.image.plane_shape
-    r0, r1 = with_halo(rows, height, HALO * factor)
-    c0, c1 = with_halo(columns, width, HALO * factor)
-    r0, c0 = r0 - r0 % factor, c0 - c0 % factor
-    native = run.image.read(plane, slice(r0, r1), slice(c0, c1)).astype(np.float32)
+    r0, r1 = on_grid(with_halo(rows, height, HALO * factor), ALIGN * factor)
+    c0, c1 = on_grid(with_halo(columns, width, HALO * factor), ALIGN * factor)
+    native = run.image.read(plane, slice(r0, min(r1, height)), slice(c0, min(c1, width)))
     size = native.shape
+    native = np.pad(native, ((0, r1 - r0 - size[0]), (0, c1 - c0 - size[1])), mode="edge")
     check()
 
     norm = run.plan.normalisation
     noise = binned_noise(run.plan.noise, factor).affine(norm.centre, norm.scale)
-    pixels = shrink(torch.from_numpy(norm.apply(native)).float()[None, None].to(run.device), factor)
-    reliability = reliable(pixels, noise.std_at(0.0))
+    with np.errstate(over="ignore"):  # a large offset does not survive float32, which therefore comes last
+        normalised = norm.apply(native.astype(np.float64)).astype(np.float32)
+    pixels = shrink(torch.from_numpy(normalised)[None, None].to(run.device), factor)
+    exact = noise.absent
+    reliability = torch.isfinite(pixels).float() if exact else reliable(pixels, noise.std_at(0.0))
     pixels = torch.where(torch.isfinite(pixels), pixels, torch.zeros_like(pixels)).clamp(-30, 30)
     voxel = run.image.voxel_size.nm[-1] if run.image.voxel_size else None
     pixel_nm = None if voxel is None else voxel * factor
     place = Place(run.options.seed, plane, r0 // factor, c0 // factor)
     inner = (slice(rows[0] - r0, rows[1] - r0), slice(columns[0] - c0, columns[1] - c0))
+    missing = int((~np.isfinite(normalised[inner])).sum())
 
     def out(t: torch.Tensor) -> np.ndarray:
         return stretch(t, factor)[0, 0, : size[0], : size[1]][inner].float().cpu().numpy()
@@ -193,13 +205,18 @@ def estimates(
     spent = 0
     for number, step in enumerate(run.plan.steps):
         observation = step(pixels, reliability, noise, pixel_nm)
+        weight = reliability.clone()
+        weight[..., -(-size[0] // factor) :, :] = weight[..., -(-size[1] // factor) :] = 0  # outside the image
         variance = observation.noise_std().clamp(min=1e-4) ** 2
         budget = BUDGETS[run.options.budget]
         last = number + 1 == len(run.plan.steps)
         for estimate in sample(run.prior, observation, budget, run.options.samples if last else 0, place, check):
+            if exact:
+                estimate = keep_measured(estimate, observation)
             if estimate.sample is not None:
                 samples.append(norm.undo(out(estimate.sample)))
-            squares = reliability * ((observation.y - estimate.mean) ** 2 + estimate.variance) / variance
+            squares = weight * ((observation.y - estimate.mean) ** 2 + estimate.variance) / variance
+            judged = estimate.evaluations == estimate.total and not exact
             std = abs(norm.scale) * np.sqrt(np.maximum(out(estimate.variance), 0))
             if len(samples) >= SAMPLES_FOR_SPREAD:
                 std = np.std(samples, axis=0, ddof=1).astype(np.float32)
@@ -209,8 +226,9 @@ def estimates(
                 samples=tuple(samples),
                 evaluations=spent + estimate.evaluations,
                 total=spent + estimate.total,
-                squares=float(squares.sum()) if estimate.evaluations == estimate.total else 0.0,
-                count=float(reliability.sum()) if estimate.evaluations == estimate.total else 0.0,
+                squares=float(squares.sum()) if judged else 0.0,
+                count=float(weight.sum()) if judged else 0.0,
+                missing=missing,
             )
         spent += estimate.total
         pixels = estimate.mean
@@ -228,15 +246,15 @@ def execute(
 ) -> Summary:
     """Restore all blocks, and hand over finished rows.
 
-    ``put(plane, first_row, arrays)`` receives float32 arrays (channels, rows, width) in the order of
-    ``run.channels``, each row once and in order, NaN where a cancelled run left nothing. ``progress`` is
-    called after each evaluation, ``check`` many times more; it may raise `Cancelled`, and then what was finished
-    (the newest estimate of the block in work included) is handed over and the summary says ``partial``.
+    ``put(plane, first_row, arrays)`` receives float32 arrays (channels, rows, width) in the order of ``run.channels``,
+    each row once and in order, NaN where a cancelled run left nothing. ``progress`` is called after each evaluation,
+    ``check`` many times more; it may raise `Cancelled`: then what was finished (the newest estimate of the block in
+    work included) is handed over, rows that were not reached are not, and the summary says ``partial``.
     """
     blocks = run.blocks
     summary = Summary(blocks=len(blocks))
     started = time.monotonic()
-    index = 0
+    index = missing = 0
     latest: BlockEstimate | None = None
     top, left = run.region[0], run.region[2]
     try:
@@ -257,6 +275,7 @@ def execute(
                 summary.count += latest.count
                 summary.evaluations += latest.total
                 summary.finished += 1
+                missing += latest.missing
                 index += 1
                 latest = None
                 put(plane, *blender.take(run.shape[0] if following is None else following.rows[0]))
@@ -266,6 +285,10 @@ def execute(
             blender.add(block, _arrays(latest, run.options.samples))
             summary.evaluations += latest.evaluations
         put(plane, *blender.take(run.shape[0]))
+    if missing:
+        summary.notes.append(
+            f"About {missing} pixels are not finite numbers: they were taken as not measured, and filled in."
+        )
     summary.seconds = time.monotonic() - started
     return summary
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from mendem.errors import MendemError
 from mendem.image import Image
 
 Array = TypeVar("Array")
@@ -66,8 +67,27 @@ def estimate_normalisation(image: Image) -> Normalisation:
         return Normalisation(0.0, 1.0)
     low, centre, high = np.percentile(pixels, [0.5, 50, 99.5])
     inner = pixels[(pixels >= low) & (pixels <= high)]
+    largest = max(abs(float(low)), abs(float(high))) or 1.0  # divided out, so that squares neither overflow nor vanish
+    inner = inner / largest
     spread = float(inner.std())
-    if not spread > 1e-9 * max(abs(low), abs(high), 1e-30):
+    if not spread > 1e-9:
         return Normalisation(float(centre), 1.0)
     skewness = float((((inner - inner.mean()) / spread) ** 3).mean())
-    return Normalisation(float(centre), spread if skewness >= 0 else -spread)
+    return Normalisation(float(centre), spread * largest if skewness >= 0 else -spread * largest)
+
+
+def check_intensities(image: Image, norm: Normalisation) -> tuple[str, ...]:
+    """Notes on intensities that float32 holds badly; `MendemError` where it does not hold them or none is finite."""
+    where = f"{image.source}: " if image.source else ""
+    high = abs(norm.centre) + 30 * abs(norm.scale)
+    if high > 1e37 or abs(norm.scale) < 1e-34:
+        raise MendemError(
+            f"{where}intensities around {norm.centre:.3g} with a spread of {abs(norm.scale):.3g} are outside what can "
+            "be computed with; multiply them by a constant first"
+        )
+    if norm == Normalisation(0.0, 1.0) and sample_pixels(image).size == 0:
+        raise MendemError(f"{where}no pixel is a finite number; check how the image was written")
+    step = float(np.spacing(np.float32(abs(norm.centre))))
+    if step > 0.02 * abs(norm.scale) and abs(norm.scale) != 1:
+        return (f"Around {norm.centre:.6g} the result, float32, has steps of {step:.2g}: subtract the offset first.",)
+    return ()

@@ -20,7 +20,15 @@ def parameter(
     advanced: bool = False,
 ) -> Any:
     """A dataclass field with what a widget and a command-line option must know about it."""
-    about = {"help": help, "unit": unit, "choices": choices, "low": low, "high": high, "label": label, "advanced": advanced}
+    about = {
+        "help": help,
+        "unit": unit,
+        "choices": choices,
+        "low": low,
+        "high": high,
+        "label": label,
+        "advanced": advanced,
+    }
     return field(default=default, metadata=about)
 
 
@@ -37,7 +45,9 @@ def check_parameters(declared: Any) -> None:
         if not ((low is None or value >= low) and (high is None or value <= high)):
             least = "" if low is None else f" at least {low}"
             most = "" if high is None else f" at most {high}"
-            raise MendemError(f"{f.name} is {value}, but must be{least}{' and' if least and most else ''}{most} {unit}".rstrip())
+            raise MendemError(
+                f"{f.name} is {value}, but must be{least}{' and' if least and most else ''}{most} {unit}".rstrip()
+            )
 
 
 @dataclass(frozen=True)
@@ -50,14 +60,14 @@ class Options:
         choices=("mean", "sample"),
         label="Result",
     )
-    samples: int = parameter(0, "how many plausible images to draw for the spread; 0 takes the predicted spread", low=0, high=64)
+    samples: int = parameter(
+        0, "how many plausible images to draw for the spread; 0 takes the predicted spread", low=0, high=64
+    )
     budget: str = parameter(
         "balanced", "how much computing is spent on each block", choices=("preview", "balanced", "best")
     )
     seed: int = parameter(0, "start of the random numbers of samples", low=0, high=2**63 - 1, advanced=True)
-    device: str = parameter(
-        "auto", "where the network runs", choices=("auto", "cpu", "cuda", "mps"), advanced=True
-    )
+    device: str = parameter("auto", "where the network runs", choices=("auto", "cpu", "cuda", "mps"), advanced=True)
     prior: str = parameter("em-small", "name of a shipped prior, or a .safetensors file", advanced=True)
     resample: bool = parameter(
         True, "work at the prior's pixel size where the image is sampled far finer than it resolves", advanced=True

@@ -77,7 +77,7 @@ def provenance(run: Run, summary: Summary) -> dict[str, Any]:
         "planes": [run.planes[0], run.planes[-1]],
         "prior": {"name": run.prior.name, "sha256": digest(find(run.prior.name))},
         "device": run.device,
-        "precision": str(run.prior.dtype).removeprefix("torch."),
+        "precision": str(getattr(run.prior, "dtype", "float32")).removeprefix("torch."),
         "noise": asdict_plain(run.plan.noise),
         "normalisation": asdict(run.plan.normalisation),
         "binning": run.binning,
@@ -99,5 +99,5 @@ def asdict_plain(declared: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for f in fields(declared):
         value = getattr(declared, f.name)
-        plain[f.name] = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        plain[f.name] = np.asarray(value).tolist() if isinstance(value, np.ndarray | np.generic | tuple) else value
     return plain

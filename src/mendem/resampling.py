@@ -57,7 +57,9 @@ def stretch(x: Tensor, factor: int) -> Tensor:
 def _variance_of_mean(correlation: float, factor: int) -> float:
     """Variance of the mean of ``factor`` neighbours whose correlation falls as ``correlation ** distance``."""
     distance = np.abs(np.subtract.outer(np.arange(factor), np.arange(factor)))
-    return float((np.sign(correlation) ** distance * abs(correlation) ** distance).mean()) if correlation else 1 / factor
+    return (
+        float((np.sign(correlation) ** distance * abs(correlation) ** distance).mean()) if correlation else 1 / factor
+    )
 
 
 def binned_noise(noise: NoiseModel, factor: int) -> NoiseModel:
@@ -118,11 +120,15 @@ def power_beyond(image: Image, noise: NoiseModel, factor: int) -> float:
     """
     height, width = image.plane_shape
     side = min(512, height, width)
+    if side < 32:
+        return float("inf")  # too little to tell: the pixels stay as they are
     y, x = (height - side) // 2, (width - side) // 2
     pixels = image.read(image.plane_count // 2, slice(y, y + side), slice(x, x + side)).astype(np.float64)
     pixels = np.where(np.isfinite(pixels), pixels, np.nanmedian(pixels) if np.isfinite(pixels).any() else 0.0)
+    centre, scale = float(pixels.mean()), float(pixels.std()) or 1.0
+    pixels, noise = (pixels - centre) / scale, noise.affine(centre, scale)
     window = np.outer(np.hanning(side + 2)[1:-1], np.hanning(side + 2)[1:-1])
-    power = np.abs(np.fft.fft2((pixels - pixels.mean()) * window)) ** 2 / (window**2).sum()
+    power = np.abs(np.fft.fft2(pixels * window)) ** 2 / (window**2).sum()
     f = np.fft.fftfreq(side)
     beyond = np.maximum(abs(f)[:, None], abs(f)[None, :]) > 1 / (2 * factor)
 

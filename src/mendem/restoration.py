@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mendem.engine import Progress, Region, Run, execute, prepare
-from mendem.errors import Cancelled
+from mendem.blocks import Region
+from mendem.engine import Progress, Run, execute, prepare
+from mendem.errors import Cancelled, MendemError
 from mendem.image import Image, VoxelSize
 from mendem.options import Options
 from mendem.provenance import provenance
@@ -50,8 +51,18 @@ class Restoration:
 
 
 def as_image(data: Image | Any) -> Image:
-    """An `Image` as it is, an array as an image of unknown voxel size."""
-    return data if isinstance(data, Image) else Image(data if hasattr(data, "ndim") else np.asarray(data))
+    """An `Image` as it is, an array as an image of unknown voxel size; an array of colours is refused."""
+    if isinstance(data, Image):
+        return data
+    try:
+        array = data if hasattr(data, "ndim") else np.asarray(data)
+    except ValueError as error:
+        raise MendemError(f"this is not an array of pixels: {error}") from error
+    if array.ndim == 3 and array.shape[-1] in (3, 4) and min(array.shape[:2]) > 4:
+        raise MendemError(
+            f"the shape {array.shape} is that of a colour image; give one channel, or an Image if it is a narrow stack"
+        )
+    return Image(array)
 
 
 def cancel_check(cancel: Event | None) -> Callable[[], None]:
@@ -128,13 +139,16 @@ def collect(
     axes = run.image.axes if len(leading) == len(run.image.shape) - 2 else ("frame", *run.image.axes[-2:])
 
     def wrap(stack: np.ndarray) -> Image:
-        return Image(stack.reshape(*leading, *run.shape), axes, _voxels(run.image, len(axes)), metadata, run.image.source)
+        return Image(
+            stack.reshape(*leading, *run.shape), axes, _voxels(run.image, len(axes)), metadata, run.image.source
+        )
 
     mean, std, *samples = (wrap(a) for a in arrays)
     image = samples[0] if run.options.estimate == "sample" else mean
     top, bottom, left, right = run.region
     measured = np.stack([run.image.read(p, slice(top, bottom), slice(left, right)) for p in run.planes])
-    residual = wrap(measured.astype(np.float32) - image.data.reshape(measured.shape))
+    with np.errstate(over="ignore"):
+        residual = wrap(measured.astype(np.float32) - image.data.reshape(measured.shape))
     return Restoration(
         image, std, tuple(samples), residual, record, summary.partial, summary.chi2, tuple(record["notes"])
     )

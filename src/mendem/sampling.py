@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mendem.noise_hash import normal
+from mendem.physics.mask import Mask
 from mendem.physics.observation import Observation
 from mendem.priors.condition import Condition, unturn_image
 from mendem.priors.prior import Prior, never
@@ -69,9 +70,7 @@ def noise_levels(start: float, end: float, steps: int) -> list[float]:
     return [float(s) for s in (start ** (1 / 7) + ramp * (end ** (1 / 7) - start ** (1 / 7))) ** 7]
 
 
-def chain(
-    predict: Callable[[Tensor, float], Tensor], start: Tensor, levels: list[float]
-) -> Iterator[Tensor]:
+def chain(predict: Callable[[Tensor, float], Tensor], start: Tensor, levels: list[float]) -> Iterator[Tensor]:
     """The second-order multistep solver DPM-Solver++(2M) (Lu et al. 2022) for ``x_t = x0 + sigma * noise``.
 
     Yields the predicted clean image after each level; the last one is the sample.
@@ -114,6 +113,19 @@ def _hashed(place: Place, number: int, like: Tensor) -> Tensor:
     return normal(place.seed, number, 0, place.z, rows, columns, like.device).expand_as(like)
 
 
+def keep_measured(estimate: Estimate, observation: Observation) -> Estimate:
+    """The estimate with what was measured without noise put back, where a datum is a pixel of the image."""
+    if not isinstance(observation.operator, Mask):
+        return estimate
+    measured = observation.operator.forward(observation.reliability) > 0
+    return replace(
+        estimate,
+        mean=torch.where(measured, observation.y, estimate.mean),
+        variance=torch.where(measured, 0.0, estimate.variance),
+        sample=None if estimate.sample is None else torch.where(measured, observation.y, estimate.sample),
+    )
+
+
 def _conditional(
     prior: Prior, observation: Observation, budget: Budget, samples: int, place: Place, check: Callable[[], None]
 ) -> Iterator[Estimate]:
@@ -149,7 +161,9 @@ def _plug_in(
     drawn: list[Tensor] = []
     state = Estimate(start, torch.zeros_like(start), None, -1, 0, samples * budget.steps)
     for number in range(samples):
-        for estimate in _count(state, chain(predict, levels[0] * _hashed(place, number, start), levels), number, budget):
+        for estimate in _count(
+            state, chain(predict, levels[0] * _hashed(place, number, start), levels), number, budget
+        ):
             if estimate.sample is not None:
                 drawn.append(estimate.sample)
                 stack = torch.stack(drawn)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from mendem.priors.condition import Descriptor
 from mendem.physics.operator import is_constant, prox_by_cg
+from mendem.priors.condition import Descriptor
 
 #: Standard deviation of a Gaussian in units of its full width at half maximum.
 STD_PER_FWHM = 1 / 2.3548200450309493

@@ -45,6 +45,11 @@ class NoiseModel:
     method: str = "given"
     spectrum: tuple[tuple[float, ...], ...] | None = None
 
+    @property
+    def absent(self) -> bool:
+        """Whether there is no noise at all: every pixel is exact."""
+        return self.offset == 0 and self.gain == 0 and self.floor == 0
+
     def variance(self, signal: Any) -> Any:
         """Variance at each clean value; same shape as ``signal`` (NumPy array or torch tensor)."""
         return (self.offset + self.gain * signal).clip(min=max(self.floor, 1e-12))

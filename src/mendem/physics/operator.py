@@ -36,7 +36,9 @@ class ForwardOperator(Protocol):
         """``descriptor`` with what a lifted pixel cannot tell about this operator."""
 
 
-def conjugate_gradient(apply: Callable[[Tensor], Tensor], rhs: Tensor, start: Tensor, steps: int, tolerance: float) -> Tensor:
+def conjugate_gradient(
+    apply: Callable[[Tensor], Tensor], rhs: Tensor, start: Tensor, steps: int, tolerance: float
+) -> Tensor:
     """Solve ``apply(x) = rhs`` for a symmetric positive operator (Hestenes and Stiefel 1952).
 
     Stops after ``steps`` or once the residual has fallen to ``tolerance`` times the right-hand side.

@@ -30,7 +30,7 @@ class TiltProjection:
     angles_deg: tuple[float, ...]
     shape: tuple[int, int]
 
-    def _rays(self, device) -> tuple[Tensor, Tensor, Tensor]:
+    def _rays(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Left detector pixel (tilts, Z * X) and the weights of it and of its right neighbour."""
         depth, width = self.shape
         z = torch.arange(depth, device=device, dtype=torch.float64)[:, None] - (depth - 1) / 2
@@ -61,7 +61,7 @@ class TiltProjection:
     def adjoint(self, y: Tensor) -> Tensor:
         left, w_left, w_right = self._rays(y.device)
         width = self.shape[1]
-        total = 0
+        total = y.new_zeros((*y.shape[:-2], self.shape[0] * self.shape[1]))
         for index, weight in ((left, w_left), (left + 1, w_right)):
             index = index.clamp(0, width - 1).expand(y.shape[:-1] + index.shape[-1:])
             total = total + (torch.gather(y, -1, index) * weight).sum(-2)

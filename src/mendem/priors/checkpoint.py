@@ -54,7 +54,9 @@ def save(network: UNet, coverage: Coverage, path: Path, facts: dict[str, Any]) -
         )
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().to("cpu", torch.float16).contiguous() for k, v in network.state_dict().items()}, path, header)
+    save_file(
+        {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in network.state_dict().items()}, path, header
+    )
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -65,12 +67,15 @@ def read_header(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
         facts = json.loads(header["mendem"])
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        version, _, _ = facts["conditioning"], facts["network"], facts["coverage"]["pixel_nm"]
+    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise MendemError(
             f"{path}: not a mendem checkpoint; give a .safetensors file that `mendem train` has written"
         ) from error
-    if facts["conditioning"] != CONDITIONING:
-        raise MendemError(f"{path}: made for another version of mendem (conditioning {facts['conditioning']})")
+    if version != CONDITIONING:
+        raise MendemError(
+            f"{path}: made for another version of mendem (conditioning {version}, not {CONDITIONING}); train it again"
+        )
     return facts
 
 
@@ -79,10 +84,10 @@ def load(path: Path) -> tuple[UNet, dict[str, Any]]:
     from safetensors.torch import load_file
 
     facts = read_header(path)
-    network = UNet(**facts["network"])
     try:
+        network = UNet(**facts["network"])
         network.load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise MendemError(f"{path}: the weights do not fit the network that its header describes") from error
     return network.eval().requires_grad_(False), facts
 

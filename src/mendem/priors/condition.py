@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -54,7 +55,7 @@ class Descriptor:
         return [float(getattr(self, f.name)) for f in fields(self)]
 
     def transposed(self) -> Descriptor:
-        """The descriptor of the transposed image (scan lines along x only are known to the network, see `Condition.turned`)."""
+        """The descriptor of the transposed image. Row offsets become column offsets, which no field tells."""
         return replace(
             self,
             correlation_y=self.correlation_x,
@@ -92,14 +93,19 @@ class Condition:
     noise_std: Tensor
     descriptor: Descriptor | Tensor = Descriptor()
 
-    def map(self, function) -> Condition:
+    def map(self, function: Callable[[Tensor], Tensor]) -> Condition:
         """The condition with ``function`` applied to its three maps."""
-        return replace(self, y=function(self.y), reliability=function(self.reliability), noise_std=function(self.noise_std))
+        return replace(
+            self, y=function(self.y), reliability=function(self.reliability), noise_std=function(self.noise_std)
+        )
 
     def turned(self, turn: int) -> Condition:
         """One of the eight symmetries of the square, 0 is the identity; see `turn_image`."""
         turned = self.map(lambda t: turn_image(t, turn))
-        return replace(turned, descriptor=self.descriptor.transposed()) if turn & 4 else turned
+        if not turn & 4:
+            return turned
+        assert isinstance(self.descriptor, Descriptor), "only one descriptor for the whole batch can be turned"
+        return replace(turned, descriptor=self.descriptor.transposed())
 
 
 def turn_image(x: Tensor, turn: int) -> Tensor:

@@ -37,7 +37,7 @@ class GaussianPrior:
         check()
         if x_t is None or sigma is None:
             return torch.zeros_like(condition.y), torch.ones_like(condition.y)
-        power = self.power(tuple(x_t.shape[-2:]), x_t)
+        power = self.power((x_t.shape[-2], x_t.shape[-1]), x_t)
         gain = power / (power + sigma**2)
         mean = torch.fft.irfft2(torch.fft.rfft2(x_t) * gain, s=x_t.shape[-2:])
         variance = sigma**2 * gain.mean()

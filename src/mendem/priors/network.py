@@ -8,6 +8,7 @@ al. 2018), which puts all the work at half resolution and below.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +28,8 @@ class Block(nn.Module):
         self.film = nn.Linear(embedding, 2 * width)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        for start in (self.conv2.weight, self.conv2.bias):
+            nn.init.zeros_(start)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.film(embedding)[..., None, None].chunk(2, dim=1)
@@ -53,7 +54,7 @@ class UNet(nn.Module):
         fold: int = 2,
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "widths": list(widths),
             "blocks": list(blocks),
             "frames": frames,
@@ -63,7 +64,9 @@ class UNet(nn.Module):
         }
         self.fold = fold
         self.multiple = fold * 2 ** (len(widths) - 1)
-        self.embed = nn.Sequential(nn.Linear(descriptor, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU())
+        self.embed = nn.Sequential(
+            nn.Linear(descriptor, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
+        )
         self.enter = nn.Conv2d(CHANNELS_PER_FRAME * frames * fold**2, widths[0], 3, padding=1)
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
@@ -74,8 +77,8 @@ class UNet(nn.Module):
                 self.ups.append(nn.Conv2d(widths[level + 1], 4 * width, 1))
                 self.up_blocks.append(nn.ModuleList(Block(width, embedding) for _ in range(count)))
         self.leave = nn.Conv2d(widths[0], 2 * fold**2, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for start in (self.leave.weight, self.leave.bias):
+            nn.init.zeros_(start)  # type: ignore[arg-type]
 
     @property
     def receptive_radius(self) -> int:
@@ -94,13 +97,13 @@ class UNet(nn.Module):
         h = self.enter(F.pixel_unshuffle(x, self.fold))
         skips = []
         for level, blocks in enumerate(self.down_blocks):
-            for block in blocks:
+            for block in blocks:  # type: ignore[attr-defined]
                 h = block(h, embedding)
             if level < len(self.downs):
                 skips.append(h)
                 h = self.downs[level](h)
         for level in reversed(range(len(self.ups))):
             h = F.pixel_shuffle(self.ups[level](h), 2) + skips[level]
-            for block in self.up_blocks[level]:
+            for block in self.up_blocks[level]:  # type: ignore[attr-defined]
                 h = block(h, embedding)
         return F.pixel_shuffle(self.leave(h), self.fold)

@@ -65,7 +65,7 @@ class NetworkPrior:
 
     @property
     def bytes_per_pixel(self) -> int:
-        """Peak memory of one evaluation for each pixel of a block: features of the finest level, and the maps around them."""
+        """Peak memory of one evaluation for each pixel of a block."""
         finest = self.network.config["widths"][0] / self.network.fold**2
         return int(FEATURES_AT_ONCE * finest * self.dtype.itemsize + 4 * MAPS_AT_ONCE)
 

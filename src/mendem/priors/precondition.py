@@ -9,6 +9,8 @@ is the same for the observation alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ def pixelwise_posterior(x_t: Tensor | None, sigma: Tensor | None, condition: Con
     weight = condition.reliability / condition.noise_std.clamp(min=NOISE_FLOOR) ** 2
     precision = 1 + weight
     mean = weight * condition.y
-    if x_t is not None:
+    if x_t is not None and sigma is not None:
         precision = precision + 1 / sigma**2
         mean = mean + x_t / sigma**2
     return mean / precision, precision.rsqrt()
@@ -31,7 +33,7 @@ def network_input(x_t: Tensor | None, sigma: Tensor | None, condition: Condition
     y, reliability = condition.y, condition.reliability
     noise = condition.noise_std.clamp(min=NOISE_FLOOR)
     count = y.shape[0]
-    if x_t is None:
+    if x_t is None or sigma is None:
         seen = torch.zeros_like(y)
         level = y.new_tensor([1.0, 0.0]).expand(count, 2)
     else:
@@ -45,7 +47,9 @@ def network_input(x_t: Tensor | None, sigma: Tensor | None, condition: Condition
     return channels, torch.cat([level, rows.to(y.dtype).expand(count, -1)], dim=1)
 
 
-def denoise(network, x_t: Tensor | None, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
+def denoise(
+    network: Callable[[Tensor, Tensor], Tensor], x_t: Tensor | None, sigma: Tensor | None, condition: Condition
+) -> tuple[Tensor, Tensor]:
     """Posterior mean and variance of x0; both of the shape of ``condition.y`` (one frame)."""
     base, scale = pixelwise_posterior(x_t, sigma, condition)
     output = network(*network_input(x_t, sigma, condition)).float()

@@ -47,12 +47,15 @@ class Plan:
         One for most tasks; each next one takes the result of the one before as its pixels.
     notes
         What the user must know, in sentences.
+    noise_from_one_image
+        Whether the noise is an estimate from the image alone, which the prior can better.
     """
 
     noise: NoiseModel
     normalisation: Normalisation
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
+    noise_from_one_image: bool = False
 
 
 @dataclass(frozen=True)

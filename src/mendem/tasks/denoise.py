@@ -44,21 +44,30 @@ class Denoise(Task):
             try:
                 object.__setattr__(self, "noise", float(value))
             except ValueError:
-                raise MendemError(f"noise is {value!r}, but must be auto or a standard deviation in grey levels") from None
+                raise MendemError(
+                    f"noise is {value!r}, but must be auto or a standard deviation in grey levels"
+                ) from None
         if isinstance(self.noise, float | int) and not 0 <= self.noise < float("inf"):
             raise MendemError(f"noise is {self.noise}, but must be a positive standard deviation in grey levels")
         super().__post_init__()
 
     def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
-        return Plan(self._noise(image, inputs.get("noise")), estimate_normalisation(image), (observe,))
+        noise = self._noise(image, inputs.get("noise"))
+        alone = self.noise == "auto" and "noise" not in inputs
+        return Plan(noise, estimate_normalisation(image), (observe,), noise_from_one_image=alone)
 
     def _noise(self, image: Image, measured: Image | None) -> NoiseModel:
         from mendem.physics import noise_estimation as estimation
 
         if measured is not None:
-            if measured.plane_count > 1:
-                return estimation.noise_from_repeats(measured)
-            return estimation.noise_from_empty(measured)
+            several = measured.plane_count > 1
+            found = estimation.noise_from_repeats(measured) if several else estimation.noise_from_empty(measured)
+            if found.absent:
+                raise MendemError(
+                    f"{measured.source or 'the noise image'} holds no noise ({found.method}); give repeated frames, "
+                    "or an empty area as it was recorded"
+                )
+            return found
         if self.noise == "auto":
             return estimation.estimate_noise(image)
         estimated = estimation.estimate_noise(image)

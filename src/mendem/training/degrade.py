@@ -31,7 +31,7 @@ class DegradeOptions:
     correlation_unknown: float = 0.3
 
 
-def _uniform(generator: torch.Generator, low: float, high: float, shape) -> Tensor:
+def _uniform(generator: torch.Generator, low: float, high: float, shape: tuple[int, ...]) -> Tensor:
     return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
 
 
@@ -52,7 +52,8 @@ def noise_fields(generator: torch.Generator, count: int, size: int, options: Deg
     sigma_y = torch.where(alike, sigma_x, sigma_y)
     sigma_y = torch.where(fast_axis & ~alike, torch.zeros_like(sigma_y), sigma_y)
     white = ~_chance(generator, options.correlated, count)
-    share = torch.where(_chance(generator, 0.3, count), _uniform(generator, 0.2, 1.0, shape), torch.ones(shape, device=device))
+    mixed = _chance(generator, 0.6, count)
+    share = torch.where(mixed, _uniform(generator, 0.3, 1.0, shape), torch.ones(shape, device=device))
     share = torch.where(white, torch.zeros_like(share), share)
     fy = torch.fft.fftfreq(size, device=device)[:, None]
     fx = torch.fft.fftfreq(size, device=device)[None, :]
@@ -76,7 +77,9 @@ def holes(generator: torch.Generator, count: int, size: int) -> Tensor:
         half[band, 1] = size
         inside = (grid - centre).abs() < half
         reliability = reliability * ~(inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
-    dead = torch.rand(reliability.shape, generator=generator, device=device) < 0.01 * _uniform(generator, 0, 1, (count, 1, 1, 1))
+    dead = torch.rand(reliability.shape, generator=generator, device=device) < 0.01 * _uniform(
+        generator, 0, 1, (count, 1, 1, 1)
+    )
     return reliability * ~dead
 
 
@@ -108,7 +111,9 @@ def degrade(clean: Tensor, generator: torch.Generator, options: DegradeOptions) 
     shift = 0.2 * torch.randn(shape, generator=generator, device=clean.device)
     target = clean * scale + shift
     y = (clean + noise) * scale + shift
-    believed = std * scale * torch.exp(options.level_jitter * torch.randn(shape, generator=generator, device=clean.device))
+    believed = (
+        std * scale * torch.exp(options.level_jitter * torch.randn(shape, generator=generator, device=clean.device))
+    )
 
     known = ~_chance(generator, options.correlation_unknown, count).reshape(count, 1)
     descriptor = torch.zeros((count, DESCRIPTOR_LENGTH - 2), device=clean.device)

@@ -7,6 +7,7 @@ import json
 import math
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def load_recipe(path: Path) -> dict[str, Any]:
         return tomllib.load(file)
 
 
-def loss(network, target: Tensor, condition: Condition, x_t: Tensor | None, sigma: Tensor | None) -> Tensor:
+def loss(network: UNet, target: Tensor, condition: Condition, x_t: Tensor | None, sigma: Tensor | None) -> Tensor:
     """Squared error in units of the preconditioning, and the Gaussian likelihood of the predicted variance."""
     base, scale = pixelwise_posterior(x_t, sigma, condition)
     channels, descriptor = network_input(x_t, sigma, condition)
@@ -43,10 +44,12 @@ def loss(network, target: Tensor, condition: Condition, x_t: Tensor | None, sigm
 def split_draws(batch: tuple[Tensor, Condition], absent: int) -> list[tuple[Tensor, Condition]]:
     """The first ``absent`` draws, for the mode without x_t, and the rest."""
     target, condition = batch
+    descriptors = condition.descriptor
+    assert isinstance(descriptors, Tensor), "in training each picture has its own descriptor"
     halves = []
     for part in (slice(0, absent), slice(absent, None)):
-        maps = condition.map(lambda t, part=part: t[part])
-        halves.append((target[part], Condition(maps.y, maps.reliability, maps.noise_std, condition.descriptor[part])))
+        maps = condition.map(lambda t, part=part: t[part])  # type: ignore[misc]
+        halves.append((target[part], replace(maps, descriptor=descriptors[part])))
     return halves
 
 
@@ -59,7 +62,7 @@ def train(recipe: dict[str, Any], data: Path, run: Path, minutes: float, device:
     options = recipe["train"]
     torch.manual_seed(options["seed"])
     run.mkdir(parents=True, exist_ok=True)
-    network = UNet(**recipe["network"]).to(device, memory_format=torch.channels_last)
+    network = UNet(**recipe["network"]).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(network.parameters(), lr=options["rate"], betas=(0.9, 0.99), weight_decay=1e-4)
     step, worked = 0, 0.0
@@ -105,7 +108,9 @@ def train(recipe: dict[str, Any], data: Path, run: Path, minutes: float, device:
         worked, mark = worked + now - mark, now
         if now - saved > 60 or worked >= minutes * 60:
             with open(run / "log.jsonl", "a") as log:
-                log.write(json.dumps({"step": step, "minutes": worked / 60, "loss": total / drawn, "rate": rate}) + "\n")
+                log.write(
+                    json.dumps({"step": step, "minutes": worked / 60, "loss": total / drawn, "rate": rate}) + "\n"
+                )
             total, drawn, saved = 0.0, 0, now
             state = {
                 "network": network.state_dict(),

@@ -1,0 +1,143 @@
+"""The command of any task: from a file to a file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from mendem.errors import Cancelled, MendemError
+from mendem.options import Options
+from mendem.tasks import Task
+
+if TYPE_CHECKING:
+    from mendem.engine import Run, Summary
+    from mendem.image import Image
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Carry out ``mendem TASK IN OUT``; returns the exit status."""
+    from mendem.cli import DONE, INTERRUPTED
+    from mendem.cli.progress import ProgressLine, interruptible
+    from mendem.cli.report import print_json
+    from mendem.io import read
+
+    task, files = task_and_files(chosen)
+    options = Options(**{f.name: getattr(chosen, f.name) for f in fields(Options) if hasattr(chosen, f.name)})
+    _refuse_existing(chosen)
+    image = read(chosen.input, chosen.voxel_size)
+    inputs = {name: _slot_image(name, path, chosen.task) for name, path in files.items()}
+
+    from mendem.streaming import restore_file  # torch comes with it: after all that can be refused without
+
+    with interruptible("keeping what is finished") as cancel, ProgressLine(sys.stderr) as progress:
+        try:
+            record, summary = restore_file(
+                image,
+                chosen.output,
+                task,
+                options=options,
+                inputs=inputs,
+                spread=chosen.spread,
+                dtype=chosen.dtype,
+                overwrite=chosen.overwrite,
+                region=chosen.region,
+                progress=progress,
+                cancel=cancel,
+                started=_quiet if chosen.json else _introduce,
+            )
+        except Cancelled:
+            progress.close()
+            raise
+    if chosen.json:
+        print_json(
+            {
+                "output": chosen.output,
+                "spread": chosen.spread,
+                "partial": summary.partial,
+                "chi2": summary.chi2,
+                "seconds": round(summary.seconds, 3),
+                "notes": record["notes"],
+                "provenance": record,
+            }
+        )
+    else:
+        _conclude(chosen, summary)
+    return INTERRUPTED if summary.partial else DONE
+
+
+def task_and_files(chosen: argparse.Namespace) -> tuple[Task, dict[str, str]]:
+    """The task with its parameters, and the files that fill its input slots.
+
+    A parameter that is a slot too takes its default word and numbers itself; anything else is a file.
+    """
+    slots = {slot.name for slot in chosen.task.inputs}
+    values: dict[str, Any] = {}
+    files = {name: path for name in slots if (path := getattr(chosen, f"slot_{name}", None)) is not None}
+    for f in fields(chosen.task):
+        value = getattr(chosen, f.name, f.default)
+        words = {f.default, *f.metadata["choices"]}
+        if f.name in slots and isinstance(value, str) and value not in words:
+            files[f.name] = value
+        else:
+            values[f.name] = value
+    return chosen.task(**values), files
+
+
+def _slot_image(name: str, path: str, task: type[Task]) -> Image:
+    from mendem.io import read
+
+    declared = {f.name: f.default for f in fields(task)}
+    if name in declared and not os.path.exists(path):
+        raise MendemError(f"--{name} {path}: give {declared[name]}, a number, or a file; there is no file of that name")
+    return read(path)
+
+
+def _refuse_existing(chosen: argparse.Namespace) -> None:
+    """Say early, and with the option that allows it, that something is in the way."""
+    for path in (chosen.output, chosen.spread):
+        if path is None or chosen.overwrite or os.path.isdir(path) or not os.path.exists(path):
+            continue
+        if os.path.exists(chosen.input) and os.path.samefile(path, chosen.input):
+            raise MendemError(f"{path} is the input itself; give another name, or --overwrite to lose the original")
+        raise MendemError(f"{path} exists; give another name, or --overwrite to replace it")
+
+
+def _quiet(run: Run) -> None:
+    pass
+
+
+def _introduce(run: Run) -> None:
+    """What was decided before the work begins, on standard output."""
+    from mendem.cli.report import describe_noise, image_line, megabytes
+
+    height, width = run.shape
+    part = "" if run.shape == run.image.plane_shape else f", restoring {height} x {width} of each slice"
+    print(f"{run.image.source}: {image_line(run.image)}{part}")
+    print(f"noise: {describe_noise(run.plan.noise, run.plan.normalisation.centre)}")
+    blocks = len(run.blocks)
+    print(
+        f"prior {run.prior.name} on {run.device}, {blocks} block{'s' if blocks > 1 else ''}, "
+        f"about {megabytes(run.memory_bytes)} of memory"
+    )
+    for note in run.notes:
+        print(f"note: {note}")
+    sys.stdout.flush()
+
+
+def _conclude(chosen: argparse.Namespace, summary: Summary) -> None:
+    from mendem.cli.report import chi2_line, duration
+
+    for note in summary.notes:
+        print(f"note: {note}")
+    if summary.partial:
+        print(
+            f"interrupted: {summary.finished} of {summary.blocks} blocks finished; "
+            f"{chosen.output} is PARTIAL and marked so in its provenance"
+        )
+    else:
+        print(f"{chosen.output} written after {duration(summary.seconds)}; {chi2_line(summary.chi2)}")
+    if chosen.spread is not None:
+        print(f"{chosen.spread} holds its standard deviation")

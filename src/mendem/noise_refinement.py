@@ -1,0 +1,131 @@
+"""The noise of one image, estimated once more with the prior's help (indirect inference).
+
+A restored window takes the place of the truth: synthetic noise of the believed kind is added and restored away again.
+Where the real residual has less or more power at some frequency than the synthetic one, the noise has. So texture that
+was taken for correlated noise is told from it by a prior that knows texture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mendem.image import Image
+from mendem.noise_hash import normal
+from mendem.normalise import Normalisation
+from mendem.physics.mask import Mask
+from mendem.physics.noise import NoiseModel
+from mendem.physics.observation import Observation
+from mendem.priors.prior import Prior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WINDOW = 256
+#: Windows below this size tell too little.
+SMALLEST = 96
+ROUNDS = 4
+#: What one round may change the power at a frequency by.
+STEP = 2.0
+
+_F = np.arange(9) / 16
+_ONCE = np.r_[0.5, np.ones(7), 0.5]  # shares of the grid frequencies 0, 1/16, …, 1/2 in the whole spectrum
+_SHARE = np.outer(_ONCE, _ONCE) / 64
+
+
+def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Prior, device: str) -> NoiseModel:
+    """A better noise model of ``image``, in its units; ``noise`` itself where there is nothing to learn from.
+
+    The spectrum, and so the correlation, may change freely. The level is never raised: the residual also
+    holds texture that the restoration lost, which is no noise.
+
+    Parameters
+    ----------
+    image, noise, norm
+        The image, what is believed of its noise, and its normalisation.
+    prior, device
+        A conditional prior, and where it runs.
+    """
+    import torch
+
+    windows = _windows(image)
+    if noise.absent or not prior.conditional or windows is None:
+        return noise
+    u = torch.from_numpy(norm.apply(windows.astype(np.float64)).astype(np.float32))[:, None].to(device)
+    believed = noise.affine(norm.centre, norm.scale)
+    if believed.spectrum is None:
+        believed = replace(believed, spectrum=_exponential(*believed.correlation))
+    size = u.shape[-1]
+    white = torch.stack([normal(0, i, 0, 0, range(size), range(size), device) for i in range(len(u))])[:, None]
+    f = np.fft.fftfreq(size)
+    for _ in range(ROUNDS):
+        filter_ = np.sqrt(np.maximum(believed.spectrum_at(f[:, None], f[None, :]), 0))
+        coloured = torch.fft.ifft2(torch.fft.fft2(white) * torch.from_numpy(filter_).float().to(device)).real
+        mean = _restore(u, believed, prior)
+        std = believed.variance(mean).sqrt()
+        again = mean + std * coloured
+        measured = _power((u - mean) / std)
+        expected = _power((again - _restore(again, believed, prior)) / std)
+        power = np.asarray(believed.spectrum) * np.clip(measured / expected, 1 / STEP, STEP)
+        level = float((_SHARE * power).sum())
+        believed = _with_spectrum(believed, power / level, min(level, 1.0))
+    return replace(believed.affine(-norm.centre / norm.scale, 1 / norm.scale), method=f"{noise.method}, then the prior")
+
+
+def _windows(image: Image) -> np.ndarray | None:
+    """Two windows (2, size, size) of the middle slice; None where the image is too small or has gaps."""
+    height, width = image.plane_shape
+    size = min(WINDOW, height, width) // 16 * 16
+    if size < SMALLEST:
+        return None
+    plane = image.plane_count // 2
+    found = []
+    for share in (1 / 3, 2 / 3):
+        y, x = round(share * (height - size)), round(share * (width - size))
+        found.append(image.read(plane, slice(y, y + size), slice(x, x + size)))
+    windows = np.stack(found)
+    return windows if np.isfinite(windows).all() else None
+
+
+def _restore(u: Tensor, noise: NoiseModel, prior: Prior) -> Tensor:
+    observation = Observation(u, Mask(), noise, u.new_ones(u.shape))
+    return prior.denoise(None, None, observation.condition())[0]
+
+
+def _power(residual: Tensor) -> np.ndarray:
+    """Power of Hann-windowed residuals (N, 1, size, size) at the nearest of 9 x 9 frequencies ``|f_y|, |f_x|``."""
+    r = residual[:, 0].double().cpu().numpy()
+    size = r.shape[-1]
+    hann = np.outer(np.hanning(size), np.hanning(size))
+    power = (np.abs(np.fft.fft2(r * hann)) ** 2).mean(0)
+    nearest = np.rint(np.abs(np.fft.fftfreq(size)) * 16).astype(int)
+    total, count = np.zeros((9, 9)), np.zeros((9, 9))
+    np.add.at(total, (nearest[:, None], nearest[None, :]), power)
+    np.add.at(count, (nearest[:, None], nearest[None, :]), 1)
+    return total / count + 1e-30
+
+
+def _exponential(rho_y: float, rho_x: float) -> tuple[tuple[float, ...], ...]:
+    """Spectrum of noise whose correlation falls exponentially along each axis."""
+
+    def axis(rho: float) -> np.ndarray:
+        rho = min(max(rho, -0.9), 0.9)
+        return (1 - rho**2) / (1 + rho**2 - 2 * rho * np.cos(2 * np.pi * _F))
+
+    spectrum = np.outer(axis(rho_y), axis(rho_x))
+    return tuple(map(tuple, (spectrum / (_SHARE * spectrum).sum()).tolist()))
+
+
+def _with_spectrum(noise: NoiseModel, spectrum: np.ndarray, factor: float) -> NoiseModel:
+    """The model with another normalised spectrum, and with ``factor`` times the variance."""
+    cosine = np.cos(2 * np.pi * _F)
+    return replace(
+        noise,
+        offset=noise.offset * factor,
+        gain=noise.gain * factor,
+        floor=noise.floor * factor,
+        correlation=(float((_SHARE * spectrum * cosine[:, None]).sum()), float((_SHARE * spectrum * cosine).sum())),
+        spectrum=tuple(map(tuple, spectrum.tolist())),
+    )
