@@ -40,7 +40,7 @@ class ProgressLine:
             filled = int(BAR * progress.fraction)
             self._write(f"\r\x1b[K{'#' * filled}{'.' * (BAR - filled)} {text}")
             self.drawn = True
-        elif progress.fraction - self.said < SHARE - 1e-9 or now - self.said_at < SECONDS:
+        elif progress.fraction - self.said < SHARE - 1e-9 or now - self.said_at < SECONDS or progress.fraction == 1:
             return
         else:
             self._write(f"{text.strip()}\n")

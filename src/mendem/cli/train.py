@@ -13,7 +13,7 @@ from mendem.errors import MendemError
 #: What a recipe must say, by table.
 NEEDED = {
     "network": ("widths", "blocks"),
-    "data": ("shapes",),
+    "data": ("shapes", "tissue"),
     "train": ("batch", "patch", "rate", "ema", "absent", "seed"),
     "coverage": ("pixel_nm", "modalities", "degradations"),
 }
@@ -63,6 +63,8 @@ def run(chosen: argparse.Namespace) -> int:
         return INTERRUPTED
     except (FileNotFoundError, IndexError) as error:
         raise MendemError(f"{chosen.data} lacks pictures that the recipe needs ({error}); see its card.md") from error
+    except TypeError as error:
+        raise MendemError(f"{chosen.recipe} asks for what is not known here: {error}") from error
     export(recipe, chosen.folder, target)
     print(f"{target} written; use it with --prior {target}")
     return DONE

@@ -25,8 +25,8 @@ SMALLEST_TILE = 128
 
 #: How many tensors of the finest level, and how many float32 maps, are alive at the peak (measured; see
 #: `benchmarks/memory.py`).
-FEATURES_AT_ONCE = 8
-MAPS_AT_ONCE = 24
+FEATURES_AT_ONCE = 5
+MAPS_AT_ONCE = 50
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -1,0 +1,177 @@
+"""Between napari's layers and `mendem.Image`: pixels, voxel size, units, and how a result is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mendem.errors import MendemError
+from mendem.image import NM_PER_UNIT, Image, VoxelSize
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+
+#: Marks the layer of a live preview in its metadata.
+PREVIEW = "mendem_preview"
+
+
+def layer_from_image(image: Image, **changes: Any) -> tuple[Any, dict[str, Any], str]:
+    """The layer data tuple of an image: scale and units from its voxel size, its notes and provenance as metadata."""
+    assert image.voxel_size is not None
+    lengths = image.voxel_size.values
+    kwargs = {
+        "scale": tuple(1.0 if v is None else v for v in lengths),
+        "units": tuple("pixel" if v is None else image.voxel_size.unit for v in lengths),
+        "axis_labels": image.axes,
+        "metadata": dict(image.metadata),
+        "rgb": False,
+        "multiscale": False,
+        **_contrast(image),
+        **changes,
+    }
+    return image.data, kwargs, "image"
+
+
+def image_from_layer(layer: ImageLayer) -> Image:
+    """The pixels of an image layer, lazily where they are lazy; level 0 of a multiscale layer.
+
+    Raises
+    ------
+    MendemError
+        For colours, complex numbers, and fewer than two dimensions.
+    """
+    if getattr(layer, "rgb", False):
+        raise MendemError(f"{layer.name} is a colour image; split it (right click › Split RGB) and restore one channel")
+    data = layer.data[0] if layer.multiscale else layer.data
+    ndim = len(data.shape)
+    return Image(
+        data,
+        _axes(layer, ndim),
+        _voxel_size(layer) if ndim >= 2 else None,
+        dict(layer.metadata),
+        layer.source.path or layer.name,
+    )
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where a layer lies and how it is shown, taken when a run starts: the layer may be gone when it ends."""
+
+    name: str
+    place: dict[str, Any]
+    display: dict[str, Any]
+
+    @classmethod
+    def of(cls, layer: ImageLayer) -> Look:
+        return cls(
+            layer.name,
+            {
+                "scale": np.array(layer.scale),
+                "translate": np.array(layer.translate),
+                "rotate": np.array(layer.rotate),
+                "shear": np.array(layer.shear),
+                "affine": np.array(layer.affine.affine_matrix),
+                "units": tuple(layer.units),
+                "axis_labels": tuple(layer.axis_labels),
+            },
+            {
+                "contrast_limits": tuple(layer.contrast_limits),
+                "colormap": layer.colormap,
+                "gamma": layer.gamma,
+                "interpolation2d": layer.interpolation2d,
+            },
+        )
+
+    def at(self, offset: Sequence[int]) -> dict[str, Any]:
+        """Layer arguments for data whose first pixel is at ``offset`` of this layer's data, in pixels."""
+        return {**self.place, "translate": self.translate_at(offset)}
+
+    def translate_at(self, offset: Sequence[int]) -> np.ndarray:
+        """The ``translate`` of data that begins at ``offset``: rotation, shear and scale act on the offset too."""
+        from napari.utils.transforms import Affine
+
+        own = {k: self.place[k] for k in ("scale", "translate", "rotate", "shear")}
+        return np.asarray(Affine(ndim=len(self.place["scale"]), **own)(np.asarray(offset, float)))
+
+    def stack_at(self, offset: Sequence[int], axis: str) -> dict[str, Any]:
+        """As `at`, with one more axis in front; everything that places the data is then in ``affine``."""
+        from napari.utils.transforms import Affine
+
+        ndim = len(self.place["scale"])
+        own = {k: self.place[k] for k in ("scale", "rotate", "shear")}
+        inner = Affine(ndim=ndim, translate=self.translate_at(offset), **own).affine_matrix
+        whole = np.eye(ndim + 2)
+        whole[1:, 1:] = self.place["affine"] @ inner
+        return {
+            "affine": whole,
+            "units": ("pixel", *self.place["units"]),
+            "axis_labels": (axis, *self.place["axis_labels"]),
+        }
+
+
+def spread_limits(std: np.ndarray) -> tuple[float, float]:
+    """Contrast limits for a standard deviation: from nothing to what 99.5 % of the pixels stay under."""
+    seen = thinned(std)
+    high = float(np.percentile(seen, 99.5)) if seen.size else 1.0
+    return 0.0, high if high > 0 else 1.0
+
+
+def residual_limits(residual: np.ndarray) -> tuple[float, float]:
+    """Symmetric contrast limits that 99 % of the pixels stay within."""
+    seen = thinned(residual)
+    high = float(np.percentile(abs(seen), 99)) if seen.size else 1.0
+    return (-high, high) if high > 0 else (-1.0, 1.0)
+
+
+def thinned(values: np.ndarray, count: int = 1_000_000) -> np.ndarray:
+    """About ``count`` finite values of an array, evenly spread."""
+    step = max(1, int((values.shape[-1] * values.shape[-2] / count) ** 0.5))
+    planes = values.reshape(-1, *values.shape[-2:])
+    some = planes[:: max(1, len(planes) // 4), ::step, ::step]
+    return some[np.isfinite(some)]
+
+
+def _contrast(image: Image) -> dict[str, Any]:
+    """Contrast limits that a few hot pixels do not decide; 8-bit images keep napari's 0 to 255."""
+    if image.dtype.kind == "b" or image.dtype == np.uint8:
+        return {}
+    height, width = image.plane_shape
+    step_y, step_x = max(1, height // 512), max(1, width // 512)
+    planes = {0, image.plane_count // 2, image.plane_count - 1}
+    if image.dtype.itemsize * height * width > 64 << 20:  # a strided read of a file still reads every row
+        middle = slice(height // 2 - 256, height // 2 + 256), slice(width // 2 - 256, width // 2 + 256)
+        parts = [image.read(p, *middle).ravel() for p in planes]
+    else:
+        parts = [image.read(p)[::step_y, ::step_x].ravel() for p in planes]
+    pixels = np.concatenate(parts).astype(np.float64)
+    pixels = pixels[np.isfinite(pixels)]
+    low, high = np.percentile(pixels, [0.1, 99.9]) if pixels.size else (0.0, 0.0)
+    return {"contrast_limits": (float(low), float(high))} if high > low else {}
+
+
+def _axes(layer: ImageLayer, ndim: int) -> tuple[str, ...]:
+    """The layer's own names for the leading axes where the user or a reader gave any."""
+    labels = tuple(layer.axis_labels)
+    if ndim < 3 or len(labels) != ndim or not all(label.isidentifier() for label in labels):
+        return ()
+    return (*labels[:-2], "y", "x")
+
+
+def _voxel_size(layer: ImageLayer) -> VoxelSize:
+    """Lengths of the axes whose unit is one; None for pixels and for everything else."""
+    import pint
+
+    registry = pint.get_application_registry()
+    stretch = np.linalg.norm(np.asarray(layer.affine.affine_matrix)[:-1, :-1], axis=0)
+    known = {str(registry.Unit(name)): name for name in NM_PER_UNIT}
+    lengths = [
+        None if str(unit) == "pixel" or not unit.is_compatible_with("nm") else (abs(float(s)) * float(a), unit)
+        for s, a, unit in zip(layer.scale, stretch, layer.units, strict=True)
+    ]
+    units = {str(v[1]) for v in lengths if v}
+    if len(units) == 1 and units <= set(known):
+        return VoxelSize(tuple(v and v[0] for v in lengths), known[units.pop()])
+    return VoxelSize(tuple(v and float(registry.Quantity(*v).to("nm").magnitude) for v in lengths), "nm")

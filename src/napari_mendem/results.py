@@ -1,0 +1,204 @@
+"""The layers of a restoration, while it grows and when it is done. No Qt."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mendem.layers import PREVIEW, Look, residual_limits, spread_limits
+from napari_mendem.preview import Frame
+from napari_mendem.workers import RestoreJob
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+
+#: A growing layer is drawn anew at most this often, seconds, and may take this share of the GUI's time.
+REDRAW_EVERY = 0.4
+REDRAW_SHARE = 0.1
+
+#: Slices of more bytes are drawn anew only at the end: sending one to the graphics card would stop the window.
+LARGEST_REDRAW = 64 << 20
+
+
+class ResultLayers:
+    """Puts a job's arrays into layers of the viewer: the result as it grows, the others at the end.
+
+    Parameters
+    ----------
+    viewer
+        Where the layers go.
+    job
+        The restoration.
+    look
+        Of the input layer, taken at the start.
+    title
+        The task's, for the names: ``<input> · <title>``.
+    """
+
+    def __init__(self, viewer: ViewerModel, job: RestoreJob, look: Look, title: str) -> None:
+        self.viewer, self.job, self.look, self.title = viewer, job, look, title
+        self.layer: ImageLayer | None = None
+        self._rows = 0
+        self._next = 0.0
+
+    @property
+    def removed(self) -> bool:
+        """Whether the user has removed the growing result."""
+        return self.layer is not None and self.layer not in self.viewer.layers
+
+    def grow(self) -> None:
+        """Show what has been finished since the last time."""
+        job = self.job
+        if job.rows == self._rows or job.result is None or self.removed:
+            return
+        if self.layer is None:
+            self._rows = job.rows
+            self.layer = self._add(job.result, "", **self.look.display)
+            self._next = time.monotonic() + REDRAW_EVERY
+            return
+        now = time.monotonic()
+        if now < self._next or 4 * int(np.prod(job.result.shape[-2:])) > LARGEST_REDRAW:
+            return
+        self._rows = job.rows
+        self.layer.refresh(thumbnail=False, extent=False)
+        took = time.monotonic() - now
+        self._next = now + max(REDRAW_EVERY, took / REDRAW_SHARE)
+
+    def finish(self) -> None:
+        """Everything that the job leaves behind, with its provenance; nothing where nothing was finished."""
+        job = self.job
+        if job.result is None or not job.rows or job.provenance is None or self.removed:
+            return
+        record = job.provenance
+        if self.layer is None:
+            self.layer = self._add(job.result, "", **self.look.display)
+        place = self.viewer.layers.index(self.layer)
+        if job.residual is not None:
+            limits = residual_limits(job.residual)
+            self._beside(place, job.residual, " residual", "residual", contrast_limits=limits, colormap="gray")
+        if job.std is not None:
+            limits = spread_limits(job.std)
+            self._beside(place, job.std, " spread", "standard deviation", contrast_limits=limits, colormap="magma")
+        if job.samples is not None:
+            self._add_samples(job.samples)
+        self.layer.metadata = {**self.layer.metadata, "mendem": record}
+        self.layer.name = self._name("")
+        self.layer.refresh()
+        self.viewer.layers.selection.active = self.layer
+
+    def _name(self, what: str) -> str:
+        summary = self.job.summary
+        return f"{self.look.name} · {self.title}{what}{' (partial)' if summary and summary.partial else ''}"
+
+    def _beside(self, place: int, data: np.ndarray, what: str, quantity: str, **display: Any) -> None:
+        """A hidden layer below the result."""
+        assert self.job.provenance is not None
+        layer = self._add(data, what, visible=False, **display)
+        layer.metadata = {"mendem": {**self.job.provenance, "quantity": quantity}}
+        index = self.viewer.layers.index(layer)
+        if index != place:
+            self.viewer.layers.move(index, place)
+
+    def _add(self, data: np.ndarray, what: str, **display: Any) -> ImageLayer:
+        shaped, offset = self._shaped(data)
+        return self.viewer.add_image(
+            shaped,
+            name=self._name(what),
+            metadata={"mendem": {}},
+            rgb=False,
+            multiscale=False,
+            **self.look.at(offset),
+            **display,
+        )
+
+    def _add_samples(self, samples: np.ndarray) -> None:
+        assert self.job.provenance is not None
+        shaped, offset = self._shaped(samples)
+        self.viewer.add_image(
+            shaped,
+            name=self._name(" samples"),
+            metadata={"mendem": {**self.job.provenance, "quantity": "samples"}},
+            rgb=False,
+            multiscale=False,
+            visible=False,
+            **self.look.stack_at(offset, "sample"),
+            **self.look.display,
+        )
+
+    def _shaped(self, data: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+        """The array with the input's axes, and where its first pixel lies in the input."""
+        run, request = self.job.run, self.job.request
+        assert run is not None
+        leading = request.image.shape[:-2]
+        corner = run.region[0], run.region[2]
+        if request.planes is None:
+            return data.reshape(*data.shape[:-3], *leading, *run.shape), (*(0 for _ in leading), *corner)
+        index = np.unravel_index(request.planes[0], leading)
+        ones = (1,) * (len(leading) - 1)
+        return data.reshape(*data.shape[:-3], *ones, -1, *run.shape), (*(int(i) for i in index), *corner)
+
+
+class PreviewLayer:
+    """The one layer of a live preview, updated in place."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self.layer: ImageLayer | None = None
+        self._source: ImageLayer | None = None
+
+    def show(self, frame: Frame, source: ImageLayer, title: str) -> None:
+        """Lay an answer over its input."""
+        if source not in self.viewer.layers:
+            return
+        look = Look.of(source)
+        offset = (*frame.index, frame.region[0], frame.region[2])
+        data = frame.data.reshape((1,) * len(frame.index) + frame.data.shape)
+        if self.layer is None or self.layer not in self.viewer.layers or self._source is not source:
+            self.remove()
+            selected = set(self.viewer.layers.selection)
+            active = self.viewer.layers.selection.active
+            self.layer = self.viewer.add_image(
+                data,
+                name=f"{source.name} · {title} preview",
+                metadata={PREVIEW: True},
+                rgb=False,
+                multiscale=False,
+                **look.at(offset),
+                **look.display,
+            )
+            self._source = source
+            for event in (source.events.contrast_limits, source.events.gamma, source.events.colormap):
+                event.connect(self._follow_display)
+            self.viewer.layers.selection = selected
+            self.viewer.layers.selection.active = active
+            return
+        for name, value in look.at(offset).items():
+            if name in ("translate", "scale", "rotate", "shear", "affine"):
+                _set_if_changed(self.layer, name, value)
+        self.layer.data = data
+
+    def remove(self) -> None:
+        """Take the layer away."""
+        layer, self.layer = self.layer, None
+        if self._source is not None:
+            for event in (self._source.events.contrast_limits, self._source.events.gamma, self._source.events.colormap):
+                event.disconnect(self._follow_display)
+            self._source = None
+        if layer is not None and layer in self.viewer.layers:
+            self.viewer.layers.remove(layer)
+
+    def _follow_display(self, _: object = None) -> None:
+        if self.layer is not None and self._source is not None:
+            self.layer.contrast_limits = self._source.contrast_limits
+            self.layer.gamma = self._source.gamma
+            self.layer.colormap = self._source.colormap
+
+
+def _set_if_changed(layer: ImageLayer, name: str, value: Any) -> None:
+    now = getattr(layer, name)
+    now = now.affine_matrix if name == "affine" else now
+    if not np.array_equal(np.asarray(now), np.asarray(value)):
+        setattr(layer, name, value)

@@ -1,0 +1,1 @@
+"""Dock widgets, one for each task, and what they are made of."""

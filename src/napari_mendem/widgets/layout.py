@@ -1,0 +1,256 @@
+"""Where everything stands in the dock widget of a task. It decides nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from mendem.options import Options
+from mendem.tasks.base import Task
+from napari_mendem.costs import Outputs
+from napari_mendem.widgets.connections import Connections
+from napari_mendem.widgets.fields import AutoOrNumber, Choice, Fields
+from napari_mendem.widgets.layer_choice import LayerChoice
+from napari_mendem.widgets.region import RegionField
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class TaskLayout(QObject):
+    """All parts of a task's dock widget; ``changed`` says that a field says something else."""
+
+    changed = Signal()
+
+    def __init__(self, dock: QWidget, viewer: ViewerModel, task: type[Task], connections: Connections) -> None:
+        super().__init__(dock)
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(6, 6, 6, 6)
+        self._form = form = self._input(viewer, connections)
+        advanced_form = _form()
+        self.parameters = Fields(task, form, advanced_form, self.changed.emit)
+        self.noise = _small()
+        self.noise.setObjectName("noise_found")
+        form.addRow("", self.noise)
+        self.options = Fields(Options, form, advanced_form, self.changed.emit)
+        form.addRow("Layers", self._outputs())
+        column.addLayout(form)
+        column.addWidget(self._advanced(advanced_form, viewer, task, connections))
+        column.addStretch(1)
+
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        scroll.setMinimumHeight(120)
+        scroll.setMinimumWidth(inner.minimumSizeHint().width() + scroll.verticalScrollBar().sizeHint().width())
+        outer = QVBoxLayout(dock)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll, 1)
+        outer.addLayout(self._foot())
+        self._order()
+        self.set_busy(False)
+        self.set_samples_enabled()
+
+    def outputs(self) -> Outputs:
+        """Which layers are wanted beside the result."""
+        drawn = self.samples.isEnabled() and self.samples.isChecked()
+        return Outputs(self.spread.isChecked(), self.residual.isChecked(), drawn)
+
+    def set_busy(self, busy: bool) -> None:
+        """Enable what makes sense while a run is at work, or while none is."""
+        for widget in (self.restore, self.live):
+            widget.setEnabled(not busy)
+        self.cancel.setEnabled(busy)
+        self.progress.setVisible(busy)
+
+    def set_samples_enabled(self) -> None:
+        """Samples can only be a layer where some are drawn."""
+        drawn = self.options.widgets["samples"].value() > 0 or self.options.widgets["estimate"].value() == "sample"
+        self.samples.setEnabled(drawn)
+
+    def show_slices(self, stack: bool) -> None:
+        """Slices can only be chosen in a stack."""
+        self._form.setRowVisible(self.slices, stack)
+
+    def suggest_noise(self, value: float) -> None:
+        """What a noise that is given begins with."""
+        field = self.parameters.widgets.get("noise")
+        if isinstance(field, AutoOrNumber):
+            field.suggest(value)
+
+    def _input(self, viewer: ViewerModel, connections: Connections) -> QFormLayout:
+        top = _form()
+        self.image = LayerChoice(viewer, connections)
+        self.image.setObjectName("image")
+        self.image.setToolTip("The image layer to restore")
+        self.about = _small()
+        self.about.setObjectName("about")
+        self.region = RegionField(viewer)
+        self.slices = Choice(("all", "current"))
+        self.slices.setObjectName("slices")
+        self.slices.setToolTip(
+            "<qt>All slices of the stack, or the one at the slider. Each slice is restored by itself.</qt>"
+        )
+        top.addRow("Image", self.image)
+        top.addRow("", self.about)
+        top.addRow("Region", self.region)
+        top.addRow("Slices", self.slices)
+        self.region.changed.connect(self.changed)
+        self.slices.changed.connect(self.changed)
+        return top
+
+    def _outputs(self) -> QWidget:
+        box = QWidget()
+        grid = QGridLayout(box)
+        grid.setContentsMargins(0, 0, 0, 0)
+        texts = {
+            "spread": "Also make a layer of the spread: the standard deviation of what the data leaves open, "
+            "in the units of the image",
+            "residual": "Also make a layer of what was removed: the image minus the result, in the units of the image",
+            "samples": "Also make a layer of all samples; choose how many above",
+        }
+        for number, (name, text) in enumerate(texts.items()):
+            check = QCheckBox(name, box)
+            check.setObjectName(f"{name}_layer")
+            check.setToolTip(f"<qt>{text}.</qt>")
+            check.toggled.connect(lambda _: self.changed.emit())
+            setattr(self, name, check)
+            grid.addWidget(check, number // 2, number % 2)
+        grid.setColumnStretch(1, 1)
+        self.spread.setChecked(True)
+        return box
+
+    spread: QCheckBox
+    residual: QCheckBox
+    samples: QCheckBox
+
+    def _advanced(
+        self, form: QFormLayout, viewer: ViewerModel, task: type[Task], connections: Connections
+    ) -> QCollapsible:
+        self.slots: dict[str, LayerChoice] = {}
+        for slot in task.inputs:
+            choice = LayerChoice(viewer, connections, empty="none")
+            choice.setObjectName(f"input_{slot.name}")
+            choice.setToolTip(f"<qt>A layer with {slot.help}.</qt>")
+            choice.changed.connect(self.changed)
+            form.addRow(f"{slot.name.capitalize()} layer", choice)
+            self.slots[slot.name] = choice
+        page = QWidget()
+        page.setLayout(form)
+        form.setContentsMargins(0, 0, 0, 0)
+        advanced = QCollapsible("Advanced", collapsedIcon="▸", expandedIcon="▾")
+        advanced.setObjectName("advanced")
+        advanced.setDuration(0)
+        advanced.layout().setContentsMargins(0, 0, 0, 0)
+        advanced.addWidget(page)
+        return advanced
+
+    def _foot(self) -> QVBoxLayout:
+        self.live = QCheckBox("Live")
+        self.live.setObjectName("live")
+        self.live.setToolTip("<qt>Preview what is on the screen, again after each change. Restore ends it.</qt>")
+        self.stage, self.cost = _small(), _small()
+        self.stage.setObjectName("stage")
+        self.cost.setObjectName("cost")
+        self.cost.setToolTip("<qt>Time and memory that Restore will take; the time as measured in earlier runs.</qt>")
+        self.cost.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        live = QHBoxLayout()
+        for widget, stretch in ((self.live, 0), (self.stage, 0), (self.cost, 1)):
+            live.addWidget(widget, stretch)
+
+        self.restore = _button("Restore", "restore", "Restore the chosen region into new layers")
+        self.restore.setDefault(True)
+        self.cancel = _button("Cancel", "cancel", "Stop; what is finished is kept and marked partial (Esc)")
+        run = QHBoxLayout()
+        run.addWidget(self.restore)
+        run.addWidget(self.cancel)
+        self.progress = QProgressBar()
+        self.progress.setObjectName("progress")
+        self.progress.setTextVisible(True)
+
+        self.message, self.chi2 = _small(), _small()
+        self.message.setObjectName("message")
+        self.message.setVisible(False)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.chi2.setObjectName("chi2")
+        self.chi2.setVisible(False)
+        self.copy_python = _button("Copy as Python", "copy_python", "Python that makes the same result")
+        self.copy_command = _button("Copy as command", "copy_command", "A command line that makes the same result")
+        copy = QHBoxLayout()
+        copy.addWidget(self.copy_python)
+        copy.addWidget(self.copy_command)
+
+        foot = QVBoxLayout()
+        foot.setContentsMargins(6, 0, 6, 6)
+        foot.addLayout(live)
+        foot.addLayout(run)
+        foot.addWidget(self.progress)
+        foot.addWidget(self.message)
+        foot.addWidget(self.chi2)
+        foot.addLayout(copy)
+        return foot
+
+    def _order(self) -> None:
+        """Tab goes from the top to the bottom."""
+        order = [
+            self.image,
+            self.region.kind,
+            self.region.draw,
+            self.slices,
+            *self.parameters.widgets.values(),
+            *(w for f, w in self.options.widgets.items() if not Options.__dataclass_fields__[f].metadata["advanced"]),
+            self.spread,
+            self.residual,
+            self.samples,
+            self.live,
+            self.restore,
+            self.cancel,
+            self.copy_python,
+            self.copy_command,
+        ]
+        for before, after in zip(order[:-1], order[1:], strict=True):
+            QWidget.setTabOrder(before, after)
+
+
+def _form() -> QFormLayout:
+    form = QFormLayout()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    form.setHorizontalSpacing(8)
+    form.setVerticalSpacing(4)
+    return form
+
+
+def _small() -> QLabel:
+    """A line of information that wraps where the dock is narrow."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label
+
+
+def _button(text: str, name: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setToolTip(tip)
+    button.setMinimumWidth(60)
+    return button

@@ -1,0 +1,338 @@
+"""What the dock widgets of all tasks share: image, region, fields, live preview, run, messages."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QWidget
+
+from mendem.errors import MendemError
+from mendem.options import Options
+from mendem.tasks.base import Task
+from napari_mendem import costs, workers
+from napari_mendem.layers import Look, image_from_layer
+from napari_mendem.preferences import preferences
+from napari_mendem.results import ResultLayers
+from napari_mendem.script import as_command, as_python
+from napari_mendem.widgets import words
+from napari_mendem.widgets.connections import Connections
+from napari_mendem.widgets.layout import TaskLayout
+from napari_mendem.widgets.live import Live
+from napari_mendem.widgets.progress import RunProgress
+from napari_mendem.workers import Preparations, Request, RestoreJob
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+
+    from mendem.engine import Run
+
+log = logging.getLogger(__name__)
+
+#: How often a running restoration is looked at, ms.
+POLL = 50
+
+
+class TaskWidget(QWidget):
+    """Base of the dock widgets; a task's own is a subclass that names it.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose images are restored.
+    """
+
+    task: ClassVar[type[Task]]
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.setObjectName(self.task.name)
+        chosen = preferences()
+        self._cpu_threads = chosen.cpu_threads
+        self._connections = Connections()
+        self._preparations = Preparations()
+        self._job: RestoreJob | None = None
+        self._running: list[Event] = []
+        self._future: Future | None = None
+        self._results: ResultLayers | None = None
+        self._progress: RunProgress | None = None
+        self._run: Run | None = None
+        self.ui = ui = TaskLayout(self, viewer, self.task, self._connections)
+        ui.options.set(budget=chosen.budget, device=chosen.device)
+        self.live = Live(
+            viewer, self._wanted, self.task.title, self._preparations, self._connections, chosen.cpu_threads, self
+        )
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL)
+        self._timer.timeout.connect(self._poll)
+
+        ui.changed.connect(self._changed)
+        ui.image.changed.connect(self._image_changed)
+        ui.live.toggled.connect(self.live.set_on)
+        ui.restore.clicked.connect(self.restore)
+        ui.cancel.clicked.connect(self.cancel)
+        ui.copy_python.clicked.connect(lambda: self._copy(as_python=True))
+        ui.copy_command.clicked.connect(lambda: self._copy(as_python=False))
+        self.live.prepared.connect(self._prepared)
+        self.live.failed.connect(self._preview_failed)
+        self.live.stage.connect(self._staged)
+        self._connections.make(viewer.layers.events.removed, self._layer_removed)
+        # Nothing below may hold this widget: it runs when Qt has deleted it.
+        self.destroyed.connect(partial(_shut, self._connections, self.live.preview.running, self._running))
+        self._image_changed()
+        ui.live.setChecked(chosen.live)
+
+    # What scripts and tests drive.
+
+    @property
+    def busy(self) -> bool:
+        """Whether a restoration is at work."""
+        return self._future is not None
+
+    def restore(self) -> None:
+        """Restore the chosen region of the chosen image into new layers; returns at once."""
+        if self.busy:
+            return
+        try:
+            request = self.request()
+            layer = self.ui.image.layer
+            assert layer is not None
+        except MendemError as error:
+            self._say(str(error), alarm=True)
+            return
+        self.ui.live.setChecked(False)
+        self.live.pause(True)
+        self._job = RestoreJob(request, self.ui.outputs(), self._preparations, self._cpu_threads)
+        self._running.append(self._job.cancelled)
+        self._results = ResultLayers(self.viewer, self._job, Look.of(layer), self.task.title)
+        self._progress = RunProgress(self.ui.progress, f"{layer.name} · {self.task.title}")
+        self.ui.set_busy(True)
+        self._say("")
+        self._future = workers.submit(self._job.work)
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Stop the restoration; what is finished is kept and marked partial."""
+        if self._job is not None:
+            self._job.cancel()
+            self.ui.cancel.setEnabled(False)
+
+    def request(self) -> Request:
+        """All that the fields say; raises `MendemError` where they cannot be followed."""
+        layer = self.ui.image.layer
+        if layer is None:
+            raise MendemError("there is no image: open one (File › Open), or a sample (File › Open Sample › Mendem)")
+        whole = self._whole(layer)
+        planes = None
+        if whole.image.plane_count > 1 and self.ui.slices.value() == "current":
+            index = self.ui.region.slice_index()
+            if index is None:
+                raise MendemError(f"the sliders are outside {layer.name}: move to one of its slices")
+            planes = (int(np.ravel_multi_index(index, whole.image.shape[:-2])),)
+        return replace(whole, region=self.ui.region.region(), planes=planes)
+
+    # Between fields and engine.
+
+    def _whole(self, layer: ImageLayer) -> Request:
+        inputs = {name: image_from_layer(choice.layer) for name, choice in self.ui.slots.items() if choice.layer}
+        task, options = self.ui.parameters.values(), self.ui.options.values()
+        assert isinstance(task, Task) and isinstance(options, Options)
+        return Request(image_from_layer(layer), task, options, inputs)
+
+    def _wanted(self) -> tuple[ImageLayer, Request] | None:
+        layer = self.ui.image.layer
+        return None if layer is None else (layer, self._whole(layer))
+
+    def _changed(self) -> None:
+        self._estimate()
+        self.live.ask()
+
+    def _image_changed(self) -> None:
+        layer = self.ui.image.layer
+        self._run = None
+        self.ui.region.set_layer(layer)
+        self.ui.noise.setText("")
+        self.ui.set_samples_enabled()
+        self._say("")
+        if layer is None:
+            self.ui.about.setText("No image is open")
+            self.ui.show_slices(False)
+        else:
+            try:
+                image = image_from_layer(layer)
+                self.ui.about.setText(words.about_image(image))
+                self.ui.show_slices(image.plane_count > 1)
+            except MendemError as error:
+                self.ui.about.setText("")
+                self._say(str(error))
+        self._estimate()
+        self.live.ask()
+
+    def _layer_removed(self, _: object = None) -> None:
+        self._preparations.forget()
+
+    def _prepared(self, run: Run) -> None:
+        """The image has been looked at: say what was found."""
+        self._run = run
+        layer = self.ui.image.layer
+        if layer is None:
+            return
+        self.ui.noise.setText(words.about_noise(run, tuple(layer.contrast_limits)))
+        self.ui.noise.setToolTip(words.noise_tooltip(run))
+        self.ui.suggest_noise(run.plan.noise.std_at(run.plan.normalisation.centre))
+        self._say("\n".join(run.notes))
+        self._estimate()
+
+    def _staged(self, words: str) -> None:
+        """The preview is further; what it took is what a run will be measured by."""
+        self.ui.stage.setText(words)
+        self._estimate()
+
+    def _estimate(self) -> None:
+        """Time and memory of a run with the fields as they are."""
+        self.ui.set_samples_enabled()
+        if self._run is None:
+            self.ui.cost.setText("")
+            return
+        try:
+            request = self.request()
+        except MendemError:
+            self.ui.cost.setText("")
+            return
+        height, width = request.image.plane_shape
+        planes = tuple(range(request.image.plane_count)) if request.planes is None else request.planes
+        run = replace(
+            self._run, options=request.options, region=request.region or (0, height, 0, width), planes=planes
+        )
+        seconds = costs.seconds_of(run)
+        memory = words.size(costs.bytes_of(run, self.ui.outputs()))
+        self.ui.cost.setText(memory if seconds is None else f"about {words.duration(seconds)}, {memory}")
+
+    # While a restoration runs.
+
+    def _poll(self) -> None:
+        job, future, results, progress = self._job, self._future, self._results, self._progress
+        if job is None or future is None or results is None or progress is None:
+            self._timer.stop()
+            return
+        done = future.done()
+        progress.show(job.progress)
+        if results.removed:
+            job.cancel()
+        elif not done:
+            results.grow()
+        if not done:
+            return
+        self._timer.stop()
+        self._future = self._job = self._results = self._progress = None
+        self._running.clear()
+        progress.close()
+        self.ui.set_busy(False)
+        error = future.exception()
+        if error is not None:
+            self._failed(error)
+        else:
+            results.finish()
+            self._conclude(job)
+        self.live.pause(False)
+
+    def _conclude(self, job: RestoreJob) -> None:
+        if job.run is not None and self._wanted_image() is job.request.image.data:
+            self._run = job.run
+        summary = job.summary
+        if summary is None or not job.rows:
+            self._say("Cancelled before anything was finished.")
+            return
+        said = [f"Cancelled: {summary.finished} of {summary.blocks} blocks are complete."] if summary.partial else []
+        assert job.provenance is not None
+        self._say("\n".join([*said, *job.provenance["notes"]]))
+        self.ui.chi2.setText(words.about_chi2(summary.chi2))
+        self.ui.chi2.setToolTip(words.CHI2_TOOLTIP)
+        self.ui.chi2.setVisible(summary.chi2 is not None)
+        self._estimate()
+
+    def _wanted_image(self) -> object:
+        layer = self.ui.image.layer
+        return None if layer is None else layer.data[0] if layer.multiscale else layer.data
+
+    # Messages.
+
+    def _say(self, text: str, alarm: bool = False) -> None:
+        """A line in the widget; an alarm is a napari notification too."""
+        self.ui.message.setText(text)
+        self.ui.message.setVisible(bool(text))
+        self.ui.chi2.setVisible(False)
+        if alarm:
+            from napari.utils.notifications import show_warning
+
+            show_warning(text)
+
+    def _preview_failed(self, error: BaseException) -> None:
+        self._say(self._in_words(error))
+
+    def _failed(self, error: BaseException) -> None:
+        from napari.utils.notifications import show_error
+
+        text = self._in_words(error)
+        self._say(text)
+        show_error(text)
+
+    def _in_words(self, error: BaseException) -> str:
+        if isinstance(error, MendemError):
+            return str(error)
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            return f"{self.task.title} ran out of memory: take a smaller region, or a smaller tile (Advanced)"
+        log.error("%s failed", self.task.title, exc_info=error)
+        return f"{self.task.title} stopped because of an unexpected {type(error).__name__}: {error}"
+
+    def _copy(self, as_python: bool) -> None:
+        try:
+            request = self.request()
+            text = python_text(request, self.ui.image.layer) if as_python else as_command(request)
+        except MendemError as error:
+            self._say(str(error), alarm=True)
+            return
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None
+        clipboard.setText(text)
+        self._say("Copied as Python." if as_python else "Copied as a command line.")
+
+    # Qt.
+
+    def hideEvent(self, event: object) -> None:
+        """A hidden dock computes nothing."""
+        super().hideEvent(event)
+        self.live.pause(True)
+
+    def showEvent(self, event: object) -> None:
+        super().showEvent(event)
+        if not self.busy:
+            self.live.pause(False)
+
+    def keyPressEvent(self, event: object) -> None:
+        """Escape cancels."""
+        if self.busy and event.key() == Qt.Key.Key_Escape:  # type: ignore[attr-defined]
+            self.cancel()
+        else:
+            super().keyPressEvent(event)
+
+
+def python_text(request: Request, layer: ImageLayer | None) -> str:
+    """The request as Python."""
+    return as_python(request, layer.name if layer is not None else "")
+
+
+def _shut(connections: Connections, previewing: list[Event], restoring: list[Event], _: object = None) -> None:
+    """Leave nothing at work and nothing connected behind a widget that is gone."""
+    connections.cut()
+    for cancelled in (*previewing, *restoring):
+        cancelled.set()

@@ -1,0 +1,85 @@
+"""Numbers as a microscopist reads them, always with their unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mendem.image import Image
+
+if TYPE_CHECKING:
+    from mendem.engine import Run
+
+#: A space at which no line is broken, between a number and its unit.
+NO_BREAK = "\u00a0"
+
+
+def about_image(image: Image) -> str:
+    """``3.4 nm · uint16 · 2048 x 2048``."""
+    voxel = image.voxel_size
+    assert voxel is not None
+    size = str(voxel) if voxel.known else "pixel size unknown"
+    shape = " × ".join(str(n) for n in image.shape)
+    return " · ".join(part.replace(" ", NO_BREAK) for part in (size, image.dtype.name, shape))
+
+
+def about_noise(run: Run, contrast: tuple[float, float]) -> str:
+    """``6.1 ± 0.4 grey levels (2.9 % of the contrast), correlated 0.31``."""
+    noise = run.plan.noise
+    std = noise.std_at(run.plan.normalisation.centre)
+    if std == 0:
+        return "none found"
+    error = f" ± {std * noise.relative_error:.1g}" if noise.relative_error else ""
+    width = abs(contrast[1] - contrast[0])
+    share = f" ({100 * std / width:.2g}{NO_BREAK}% of the contrast)" if width else ""
+    together = max(noise.correlation)
+    correlated = f", neighbours correlated {together:.2f}" if together > 0.05 else ", white"
+    return f"{std:.3g}{error} grey levels{share}{correlated}"
+
+
+def noise_tooltip(run: Run) -> str:
+    """All that is known about the noise."""
+    noise = run.plan.noise
+    lines = [
+        "Standard deviation of the noise at the median intensity, in the units of the image; "
+        "contrast is the range between the layer's contrast limits.",
+        f"Found from: {noise.method}.",
+    ]
+    if noise.gain:
+        lines.append(f"It depends on the signal: variance = {noise.offset:.3g} + {noise.gain:.3g} × intensity.")
+    rows, columns = noise.correlation
+    lines.append(f"Correlation with the next pixel: {rows:.2f} along y, {columns:.2f} along x.")
+    if noise.scan_line:
+        lines.append(f"Offset that a whole scan line shares: {noise.scan_line:.3g} grey levels.")
+    return "<qt>" + "<br>".join(lines) + "</qt>"
+
+
+def duration(seconds: float) -> str:
+    """``under 1 s``, ``4 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """``310 MB``, ``1.8 GB``."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
+
+
+def about_chi2(chi2: float | None) -> str:
+    """The consistency with the data, in a few words."""
+    if chi2 is None:
+        return ""
+    if 0.8 <= chi2 <= 1.25:
+        return f"chi² {chi2:.2f}: consistent with the data"
+    return f"chi² {chi2:.2f}: {'further from' if chi2 > 1 else 'closer to'} the data than the noise explains"
+
+
+CHI2_TOOLTIP = (
+    "<qt>How far the result is from the measured pixels, compared with what the noise and the spread of the result "
+    "predict. 1 is right. Clearly above 1, real structure was removed or the noise is underestimated; "
+    "clearly below 1, noise was kept or is overestimated.</qt>"
+)

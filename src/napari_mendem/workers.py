@@ -1,0 +1,239 @@
+"""The engine in a thread of its own. No Qt: the widgets poll a job from the GUI thread.
+
+All work of the plugin goes through one thread, since it shares one processor or GPU. A job is told to stop by
+its ``cancelled`` event, which the engine checks many times within an evaluation of the network.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mendem.errors import Cancelled
+from mendem.image import Image
+from mendem.options import Options
+from mendem.tasks.base import Task
+from napari_mendem import costs
+from napari_mendem.costs import Outputs
+
+if TYPE_CHECKING:
+    from mendem.engine import Progress, Region, Run, Summary
+
+#: Share of the free memory that a result may take; a larger one is kept in a temporary file.
+MEMORY_SHARE = 0.4
+
+
+def _load_torch_library() -> None:
+    """Load torch's shared library without Python's lock.
+
+    ``import torch`` holds the lock for the whole load, which would freeze the window; a foreign function call does not.
+    """
+    import ctypes
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    spec = find_spec("torch")
+    if sys.platform != "linux" or spec is None or spec.origin is None or "torch" in sys.modules:
+        return
+    folder = Path(spec.origin).parent / "lib"
+    dlopen = ctypes.CDLL(None).dlopen
+    dlopen.argtypes, dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
+    for name in ("libc10.so", "libtorch_cpu.so", "libtorch_python.so"):
+        dlopen(os.fsencode(folder / name), os.RTLD_LAZY)
+
+
+_executor: ThreadPoolExecutor | None = None
+
+
+def submit(work: Callable[[], Any]) -> Future:
+    """Do something in the engine thread, after what is already waiting there."""
+    global _executor
+    if _executor is None:
+        _executor = ThreadPoolExecutor(1, "mendem", initializer=_load_torch_library)
+    return _executor.submit(work)
+
+
+def warm_up() -> None:
+    """Load the libraries in the engine thread, once: they take longer than a first preview."""
+    if "mendem.engine" not in sys.modules:
+        submit(lambda: __import__("mendem.engine") and __import__("mendem.priors.network_prior"))
+
+
+def use_cpu_threads(count: int) -> None:
+    """Set how many threads torch uses, from the engine thread; 0 leaves it as it is."""
+    if count:
+        import torch
+
+        torch.set_num_threads(count)
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that decides a result."""
+
+    image: Image
+    task: Task
+    options: Options = Options()
+    inputs: Mapping[str, Image] = field(default_factory=dict)
+    region: Region | None = None
+    planes: tuple[int, ...] | None = None
+
+    @property
+    def prepared_by(self) -> tuple[Any, ...]:
+        """What `mendem.engine.prepare` looks at, in a form that can be compared."""
+        o = self.options
+        inputs = [(name, id(image.data)) for name, image in sorted(self.inputs.items())]
+        return self.image.axes, self.image.voxel_size, self.task, o.device, o.prior, o.resample, o.tile, inputs
+
+
+class Preparations:
+    """The last prepared runs: noise and normalisation are those of a whole image, and serve every region of it."""
+
+    def __init__(self, keep: int = 2) -> None:
+        self._kept: list[tuple[Any, tuple[Any, ...], Run]] = []
+        self._keep = keep
+
+    def get(self, request: Request) -> Run:
+        """The prepared run; computed where it is not known yet."""
+        from mendem.engine import prepare
+
+        key = request.prepared_by
+        run = next((r for data, k, r in self._kept if data is request.image.data and k == key), None)
+        if run is None:
+            run = prepare(request.image, request.task, request.options, request.inputs)
+            self._kept = [*self._kept, (request.image.data, key, run)][-self._keep :]
+        height, width = request.image.plane_shape
+        planes = range(request.image.plane_count)
+        return replace(
+            run,
+            image=request.image,
+            options=request.options,
+            region=request.region or (0, height, 0, width),
+            planes=tuple(planes) if request.planes is None else request.planes,
+        )
+
+    def forget(self) -> None:
+        """Let go of the images."""
+        self._kept = []
+
+
+class RestoreJob:
+    """One restoration: `work` runs it, in any thread; everything else may be read meanwhile from another.
+
+    Attributes
+    ----------
+    result, std, residual, samples
+        Arrays (planes, rows, columns), with a leading axis of samples for the last; they fill up as
+        rows are finished. None where not asked for, and before the run is prepared.
+    rows
+        How many rows have been handed over.
+    provenance, summary
+        None before the end.
+    """
+
+    def __init__(self, request: Request, outputs: Outputs, preparations: Preparations, cpu_threads: int = 0) -> None:
+        self.request, self.outputs = request, outputs
+        self.cancelled = threading.Event()
+        self.run: Run | None = None
+        self.progress: Progress | None = None
+        self.rows = 0
+        self.result: np.ndarray | None = None
+        self.std: np.ndarray | None = None
+        self.residual: np.ndarray | None = None
+        self.samples: np.ndarray | None = None
+        self.on_disk = False
+        self.summary: Summary | None = None
+        self.provenance: dict[str, Any] | None = None
+        self._preparations, self._cpu_threads = preparations, cpu_threads
+
+    def cancel(self) -> None:
+        """Ask to stop; what is finished is kept."""
+        self.cancelled.set()
+
+    def check(self) -> None:
+        if self.cancelled.is_set():
+            raise Cancelled
+
+    def work(self) -> RestoreJob:
+        """Prepare and restore. Raises `MendemError` for what the user can mend."""
+        from mendem.engine import execute
+        from mendem.provenance import provenance
+
+        try:
+            self.check()
+            use_cpu_threads(self._cpu_threads)
+            run = self._preparations.get(self.request)
+            self.check()
+        except Cancelled:
+            return self
+        self._allocate(run)
+        self.run = run
+        summary = execute(run, self._put, self._set_progress, self.check)
+        costs.remember_speed(run, summary)
+        if self.on_disk:
+            summary.notes.append("The result is kept in a temporary file until napari closes: save it.")
+        self.provenance = provenance(run, summary)
+        self.summary = summary
+        return self
+
+    def _set_progress(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def _allocate(self, run: Run) -> None:
+        from mendem.device import available_bytes
+
+        shape = (len(run.planes), *run.shape)
+        count = run.options.samples if self.outputs.samples else 0
+        arrays = 1 + self.outputs.spread + self.outputs.residual + count
+        self.on_disk = arrays * 4 * int(np.prod(shape)) > MEMORY_SHARE * available_bytes("cpu")
+        self.result = self._new(shape)
+        self.std = self._new(shape) if self.outputs.spread else None
+        self.residual = self._new(shape) if self.outputs.residual else None
+        self.samples = self._new((count, *shape)) if count else None
+
+    def _new(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Not a number everywhere; in a file that goes when the array goes, where memory is short."""
+        if not self.on_disk:
+            return np.full(shape, np.nan, np.float32)
+        file = tempfile.NamedTemporaryFile(prefix="mendem-", suffix=".dat", delete=False)
+        file.close()
+        array = np.memmap(file.name, np.float32, "w+", shape=shape)
+        weakref.finalize(array, _remove, file.name)
+        for plane in array.reshape(-1, *shape[-2:]):
+            for top in range(0, shape[-2], 1024):
+                plane[top : top + 1024] = np.nan
+        return array
+
+    def _put(self, plane: int, first: int, rows: np.ndarray) -> None:
+        run, position = self.run, self.request.planes
+        assert run is not None and self.result is not None
+        i = plane if position is None else position.index(plane)
+        part = slice(first, first + rows.shape[1])
+        result = rows[2] if run.options.estimate == "sample" else rows[0]
+        if self.residual is not None:
+            top, _, left, right = run.region
+            measured = run.image.read(plane, slice(top + part.start, top + part.stop), slice(left, right))
+            self.residual[i, part] = measured.astype(np.float32) - result
+        if self.std is not None:
+            self.std[i, part] = rows[1]
+        if self.samples is not None:
+            self.samples[:, i, part] = rows[2:]
+        self.result[i, part] = result
+        if np.isfinite(result).any():
+            self.rows += rows.shape[1]
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
