@@ -1,4 +1,4 @@
-"""Whatever image is given, from the command line and from Python: one clear line, or a stated fallback; nothing is lost."""
+"""Whatever image is given, to the command or to Python: one clear line, or a stated fallback; and nothing is lost."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ import mendem
 from mendem import Denoise, Image, VoxelSize, blocks, engine
 from mendem.simulate import sample_micrograph
 
-#: Tolerance on the same arithmetic in another order: float32, three hundred layers at the most.
-ROUNDING = 1e-5
+#: Tolerance on the same arithmetic in another order (float32); a misplaced grid costs a hundred times more.
+ROUNDING = 1e-4
 
 
 @pytest.fixture(scope="module")

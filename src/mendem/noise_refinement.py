@@ -1,14 +1,15 @@
 """The noise of one image, estimated once more with the prior's help (indirect inference).
 
 A restored window takes the place of the truth: synthetic noise of the believed kind is added and restored away again.
-Where the real residual has less or more power at some frequency than the synthetic one, the noise has. So texture that
-was taken for correlated noise is told from it by a prior that knows texture.
+Where the real residual has less or more power at some frequency than the synthetic one, the noise has. What the
+restoration removes wholly tells most, so a smooth spectrum is fitted there and carried on to the low frequencies, where
+noise and texture look alike.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 WINDOW = 256
 #: Windows below this size tell too little.
 SMALLEST = 96
-ROUNDS = 4
+#: At most so many rounds; fewer once nothing moves by more than this share.
+ROUNDS = 8
+SETTLED = 0.01
 #: What one round may change the power at a frequency by.
 STEP = 2.0
 
@@ -38,8 +41,8 @@ _SHARE = np.outer(_ONCE, _ONCE) / 64
 def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Prior, device: str) -> NoiseModel:
     """A better noise model of ``image``, in its units; ``noise`` itself where there is nothing to learn from.
 
-    The spectrum, and so the correlation, may change freely. The level is never raised: the residual also
-    holds texture that the restoration lost, which is no noise.
+    The spectrum, and so the correlation, may change. The level is never raised above the first estimate: the
+    residual also holds texture that the restoration lost, which is no noise.
 
     Parameters
     ----------
@@ -60,7 +63,9 @@ def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Pr
     size = u.shape[-1]
     white = torch.stack([normal(0, i, 0, 0, range(size), range(size), device) for i in range(len(u))])[:, None]
     f = np.fft.fftfreq(size)
+    share = 1.0  # of the variance that was believed at first
     for _ in range(ROUNDS):
+        spectrum = np.asarray(believed.spectrum)
         filter_ = np.sqrt(np.maximum(believed.spectrum_at(f[:, None], f[None, :]), 0))
         coloured = torch.fft.ifft2(torch.fft.fft2(white) * torch.from_numpy(filter_).float().to(device)).real
         mean = _restore(u, believed, prior)
@@ -68,9 +73,13 @@ def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Pr
         again = mean + std * coloured
         measured = _power((u - mean) / std)
         expected = _power((again - _restore(again, believed, prior)) / std)
-        power = np.asarray(believed.spectrum) * np.clip(measured / expected, 1 / STEP, STEP)
+        removed = np.clip(expected / _power(coloured), 0, 1)
+        power = _smooth(spectrum * np.clip(measured / expected, 1 / STEP, STEP), removed**2)
         level = float((_SHARE * power).sum())
-        believed = _with_spectrum(believed, power / level, min(level, 1.0))
+        before, share = share, min(share * level, 1.0)
+        believed = _with_spectrum(believed, power / level, share / before)
+        if float((_SHARE * np.abs(power / level - spectrum)).sum()) + abs(share / before - 1) < SETTLED:
+            break
     return replace(believed.affine(-norm.centre / norm.scale, 1 / norm.scale), method=f"{noise.method}, then the prior")
 
 
@@ -105,6 +114,27 @@ def _power(residual: Tensor) -> np.ndarray:
     np.add.at(total, (nearest[:, None], nearest[None, :]), power)
     np.add.at(count, (nearest[:, None], nearest[None, :]), 1)
     return total / count + 1e-30
+
+
+def _smooth(power: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """White noise through a Gaussian low pass, plus white noise, fitted to the logarithm of 9 x 9 powers."""
+    from scipy.optimize import least_squares
+
+    wanted = np.log(power)
+    root = np.sqrt(weight * _SHARE)
+
+    def model(p: np.ndarray) -> np.ndarray:
+        low_pass = (2 * np.pi) ** 2 * ((p[1] * _F[:, None]) ** 2 + (p[2] * _F) ** 2)
+        return np.logaddexp(p[0] - low_pass, p[3])
+
+    def fit(width: float) -> Any:
+        start = [wanted.max(), width, width, wanted.min() - 1]
+        lowest, highest = wanted.min() - 15, wanted.max() + 5
+        bounds = ([lowest, 0, 0, lowest], [highest, 1.5, 1.5, highest])
+        return least_squares(lambda p: (root * (model(p) - wanted)).ravel(), start, bounds=bounds, xtol=1e-5, ftol=1e-5)
+
+    best = min((fit(0.2), fit(0.6)), key=lambda found: found.cost)
+    return np.exp(model(best.x))
 
 
 def _exponential(rho_y: float, rho_x: float) -> tuple[tuple[float, ...], ...]:

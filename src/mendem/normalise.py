@@ -32,11 +32,11 @@ class Normalisation:
 
     def apply(self, x: Array) -> Array:
         """Native intensities to normalised ones."""
-        return (x - self.centre) / self.scale  # type: ignore[operator]
+        return (x - self.centre) / self.scale  # type: ignore[operator, return-value]
 
     def undo(self, u: Array) -> Array:
         """Normalised intensities to native ones."""
-        return u * self.scale + self.centre  # type: ignore[operator]
+        return u * self.scale + self.centre  # type: ignore[operator, return-value]
 
 
 def sample_pixels(image: Image) -> np.ndarray:

@@ -21,12 +21,10 @@ def as_python(request: Request, layer_name: str = "") -> str:
     """
     known = file_of(request.image)
     lines = ["import mendem"]
+    if any(image is None for image in (known, *map(file_of, request.inputs.values()))):
+        lines += ["from napari_mendem.layers import image_from_layer"]
     if known is None:
-        lines += [
-            "from napari_mendem.layers import image_from_layer",
-            "",
-            f"image = image_from_layer(viewer.layers[{layer_name or request.image.source!r}])",
-        ]
+        lines += ["", f"image = image_from_layer(viewer.layers[{layer_name or request.image.source!r}])"]
     else:
         voxel = _stated_voxel_size(request.image, known)
         stated = "" if voxel is None else f", mendem.VoxelSize({_numbers(voxel.values)}, {voxel.unit!r})"
@@ -35,14 +33,17 @@ def as_python(request: Request, layer_name: str = "") -> str:
     options = _changed(request.options)
     if request.region is not None:
         options["region"] = tuple(request.region)
+    inputs = {name: _input_as_python(image) for name, image in request.inputs.items()}
+    given = f"inputs={{{', '.join(f'{name!r}: {text}' for name, text in inputs.items())}}}"
     if request.planes is None:
-        call = ["image", task, *(f"{k}={v!r}" for k, v in options.items())]
+        call = ["image", task, *(f"{k}={v!r}" for k, v in options.items()), *([given] if inputs else [])]
         lines += [f"result = mendem.restore({', '.join(call)})"]
     else:
         lines.insert(1, "from mendem.engine import prepare\nfrom mendem.restoration import collect")
         region = options.pop("region", None)
         call = ["image", task, f"mendem.Options({_arguments(options)})", f"planes={request.planes!r}"]
         call += [] if region is None else [f"region={region!r}"]
+        call += [given] if inputs else []
         lines += [f"result = collect(prepare({', '.join(call)}))"]
     lines += [f"mendem.write({_result_name(request)!r}, result.image)"]
     return "\n".join(lines) + "\n"
@@ -68,13 +69,25 @@ def as_command(request: Request) -> str:
     voxel = _stated_voxel_size(request.image, known)
     if voxel is not None:
         parts += ["--voxel-size", voxel_text(voxel)]
+    for name, image in request.inputs.items():
+        if file_of(image) is None:
+            raise MendemError(f"{image.source} is not in a file that mendem can read: save the layer, open that file")
+        parts += [f"--{name.replace('_', '-')}", os.path.abspath(image.source)]
     for declared in (request.task, request.options):
         for name, value in _changed(declared).items():
+            if name in request.inputs:
+                continue
             flag = name.replace("_", "-")
             parts += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", _plain(value)]
     if request.region is not None:
         parts += ["--region", ",".join(str(n) for n in request.region)]
     return shlex.join(parts)
+
+
+def _input_as_python(image: Image) -> str:
+    if file_of(image) is None:
+        return f"image_from_layer(viewer.layers[{image.source!r}])"
+    return f"mendem.read({os.fspath(image.source)!r})"
 
 
 def file_of(image: Image) -> Image | None:
@@ -92,11 +105,12 @@ def file_of(image: Image) -> Image | None:
 
 
 def voxel_text(voxel: VoxelSize) -> str:
-    """A voxel size for the command line: the pixel size in nanometres, or all lengths with commas where they differ."""
-    lengths = [v for v in voxel.nm if v is not None]
+    """A voxel size for the command line: one length with its unit, or all with commas where they differ."""
+    unit = voxel.unit if voxel.unit != "m" else "nm"
+    lengths = [v for v in (voxel.values if unit == voxel.unit else voxel.nm) if v is not None]
     if lengths and np.allclose(lengths, lengths[0], rtol=1e-9):
         lengths = lengths[:1]
-    return ",".join(f"{v:.10g}" for v in lengths)
+    return ",".join(f"{v:.10g}" for v in lengths) + unit
 
 
 def _stated_voxel_size(image: Image, known: Image) -> VoxelSize | None:

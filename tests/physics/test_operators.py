@@ -44,7 +44,9 @@ def test_the_adjoint_is_the_transpose(operator):
 def test_the_proximal_step_minimises_its_sum_of_squares(operator, even):
     x0 = noise((1, 1, *SHAPE), 1)
     y = noise(operator.forward(x0).shape, 2)
-    precision = torch.full_like(y, 4.0) if even else 1 + 5 * torch.rand(y.shape, generator=torch.Generator().manual_seed(5))
+    precision = (
+        torch.full_like(y, 4.0) if even else 1 + 5 * torch.rand(y.shape, generator=torch.Generator().manual_seed(5))
+    )
     got = operator.prox(x0, y, precision, 0.3)
     want = prox_by_cg(operator, x0, y, precision, 0.3, steps=2000, tolerance=1e-8)
     assert float((got - want).norm() / want.norm()) < 1e-4

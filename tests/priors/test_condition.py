@@ -25,7 +25,9 @@ def test_the_eight_symmetries_differ():
 
 
 def test_transposing_swaps_what_belongs_to_an_axis():
-    turned = Condition(*(torch.zeros(1, 1, 2, 2),) * 3, Descriptor(correlation_y=0.1, correlation_x=0.7, psf_yy=2.0)).turned(4)
+    turned = Condition(
+        *(torch.zeros(1, 1, 2, 2),) * 3, Descriptor(correlation_y=0.1, correlation_x=0.7, psf_yy=2.0)
+    ).turned(4)
     assert (turned.descriptor.correlation_y, turned.descriptor.correlation_x) == (0.7, 0.1)
     assert (turned.descriptor.psf_yy, turned.descriptor.psf_xx) == (0.0, 2.0)
 

@@ -31,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with termination_as_interrupt():
             chosen = build_parser().parse_args(arguments)
             return chosen.run(chosen)
-    except (Cancelled, KeyboardInterrupt):
-        return _say("interrupted; nothing was written", INTERRUPTED)
+    except Cancelled:
+        return _say("interrupted before anything was finished; nothing was written", INTERRUPTED)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
     except MendemError as error:
         return _say(str(error), BAD_INPUT)
     except BrokenPipeError:  # `mendem info | head`: nobody reads on

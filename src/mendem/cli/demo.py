@@ -63,9 +63,12 @@ def run(chosen: argparse.Namespace) -> int:
         print(f"napari does not open, because {why_not}; look at the picture instead")
         return DONE
     print("opening napari; close its window to end the demo", flush=True)
+    plugin = any(e.name == "napari-mendem" for e in entry_points(group="napari.manifest"))
+    # The widget takes the uppermost layer; without it that one is what there is to see.
+    layers = ("spread", "restored", "noisy") if plugin else ("spread", "noisy", "restored")
     # A process of its own: a broken display makes Qt abort the process that asks for a window.
-    command = [sys.executable, "-m", "napari", *(str(files[name]) for name in ("spread", "noisy", "restored"))]
-    if any(e.name == "napari-mendem" for e in entry_points(group="napari.manifest")):
+    command = [sys.executable, "-m", "napari", *(str(files[name]) for name in layers)]
+    if plugin:
         command += ["--plugin", "napari-mendem", "-w", "napari-mendem", "Denoise"]
     if subprocess.run(command).returncode:
         print(f"napari did not end well (see above); the picture is at {picture.resolve()}")

@@ -64,4 +64,15 @@ class Batches:
             )
         )
         x = x + gamma * (x.clamp(-3, 3) ** 2 - 1)  # bends the grey scale either way
-        return sign * contrast * x
+        return sign * contrast * (x + self._texture())
+
+    def _texture(self) -> Tensor:
+        """Fine granular texture for half of the patches, so that the prior does not take all of it for noise."""
+        rng, size = self.rng, self.size
+        amplitude = rng.uniform(0.03, 0.3, self.count) * (rng.uniform(size=self.count) < 0.5)
+        scale = np.exp(rng.uniform(np.log(0.7), np.log(3.0), self.count))
+        f = np.fft.fftfreq(size)
+        filters = np.exp(-2 * np.pi**2 * scale[:, None, None] ** 2 * (f[:, None] ** 2 + f[None, :] ** 2))
+        filters *= (amplitude / np.sqrt((filters**2).mean((1, 2))))[:, None, None]
+        white = np.fft.fft2(rng.standard_normal((self.count, size, size), np.float32))
+        return torch.from_numpy(np.fft.ifft2(white * filters).real.astype(np.float32)).to(self.device)[:, None]

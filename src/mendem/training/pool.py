@@ -85,10 +85,10 @@ def public_sources(folder: Path, split: str = "train") -> list[Source]:
 
 def synthetic_sources(shapes: int, tissue: int) -> list[Source]:
     """``shapes`` pictures of overlapping shapes, and ``tissue`` of simulated neuropil at 4 to 16 nm."""
-    sources = [Source("shapes", 0.30, [draw_shapes(seed) for seed in range(shapes)])]
+    sources = [Source("shapes", 0.20, [draw_shapes(seed) for seed in range(shapes)])]
     if tissue:
         from mendem.simulate import tissue_patches
 
         patches = tissue_patches(tissue, 256, pixel_nm=(4.0, 16.0), seed=1)
-        sources.append(Source("tissue", 0.15, [standardise(np.asarray(p.data)) for p in patches]))
+        sources.append(Source("tissue", 0.20, [standardise(np.asarray(p.data)) for p in patches]))
     return sources

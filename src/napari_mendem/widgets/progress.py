@@ -19,7 +19,9 @@ class RunProgress:
 
     def __init__(self, bar: QProgressBar, description: str) -> None:
         self._bar = bar
-        self._bar.setRange(0, 0)
+        # Not the moving bar of an unknown length: each of its steps draws napari's whole window anew.
+        self._bar.setRange(0, 100)
+        self._bar.setValue(0)
         self._bar.setFormat("preparing")
         self._activity = progress(total=100, desc=description, file=io.StringIO())
         self._shown: Progress | None = None
@@ -31,7 +33,6 @@ class RunProgress:
         self._shown = now
         percent = int(100 * now.fraction)
         left = "" if now.seconds_left is None else f" · {duration(now.seconds_left)} left"
-        self._bar.setRange(0, 100)
         self._bar.setValue(percent)
         self._bar.setFormat(f"{percent} %{left}")
         if percent > self._activity.n:
@@ -39,7 +40,6 @@ class RunProgress:
 
     def close(self) -> None:
         """The run is over."""
-        self._bar.setRange(0, 100)
         self._bar.setValue(0)
         self._bar.setFormat("")
         self._activity.close()

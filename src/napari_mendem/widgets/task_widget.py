@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -10,8 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
 from mendem.errors import MendemError
@@ -21,11 +19,11 @@ from napari_mendem import costs, workers
 from napari_mendem.layers import Look, image_from_layer
 from napari_mendem.preferences import preferences
 from napari_mendem.results import ResultLayers
-from napari_mendem.script import as_command, as_python
 from napari_mendem.widgets import words
 from napari_mendem.widgets.connections import Connections
 from napari_mendem.widgets.layout import TaskLayout
 from napari_mendem.widgets.live import Live
+from napari_mendem.widgets.messages import Messages
 from napari_mendem.widgets.progress import RunProgress
 from napari_mendem.workers import Preparations, Request, RestoreJob
 
@@ -35,13 +33,11 @@ if TYPE_CHECKING:
 
     from mendem.engine import Run
 
-log = logging.getLogger(__name__)
-
 #: How often a running restoration is looked at, ms.
 POLL = 50
 
 
-class TaskWidget(QWidget):
+class TaskWidget(Messages, QWidget):
     """Base of the dock widgets; a task's own is a subclass that names it.
 
     Parameters
@@ -189,7 +185,8 @@ class TaskWidget(QWidget):
         self.ui.noise.setText(words.about_noise(run, tuple(layer.contrast_limits)))
         self.ui.noise.setToolTip(words.noise_tooltip(run))
         self.ui.suggest_noise(run.plan.noise.std_at(run.plan.normalisation.centre))
-        self._say("\n".join(run.notes))
+        if not self.ui.chi2.isVisibleTo(self):  # what the last run said about this image stays
+            self._say("\n".join(run.notes))
         self._estimate()
 
     def _staged(self, words: str) -> None:
@@ -264,49 +261,11 @@ class TaskWidget(QWidget):
         layer = self.ui.image.layer
         return None if layer is None else layer.data[0] if layer.multiscale else layer.data
 
-    # Messages.
-
-    def _say(self, text: str, alarm: bool = False) -> None:
-        """A line in the widget; an alarm is a napari notification too."""
-        self.ui.message.setText(text)
-        self.ui.message.setVisible(bool(text))
-        self.ui.chi2.setVisible(False)
-        if alarm:
-            from napari.utils.notifications import show_warning
-
-            show_warning(text)
-
-    def _preview_failed(self, error: BaseException) -> None:
-        self._say(self._in_words(error))
-
-    def _failed(self, error: BaseException) -> None:
-        from napari.utils.notifications import show_error
-
-        text = self._in_words(error)
-        self._say(text)
-        show_error(text)
-
-    def _in_words(self, error: BaseException) -> str:
-        if isinstance(error, MendemError):
-            return str(error)
-        if isinstance(error, MemoryError) or "memory" in str(error).lower():
-            return f"{self.task.title} ran out of memory: take a smaller region, or a smaller tile (Advanced)"
-        log.error("%s failed", self.task.title, exc_info=error)
-        return f"{self.task.title} stopped because of an unexpected {type(error).__name__}: {error}"
-
-    def _copy(self, as_python: bool) -> None:
-        try:
-            request = self.request()
-            text = python_text(request, self.ui.image.layer) if as_python else as_command(request)
-        except MendemError as error:
-            self._say(str(error), alarm=True)
-            return
-        clipboard = QGuiApplication.clipboard()
-        assert clipboard is not None
-        clipboard.setText(text)
-        self._say("Copied as Python." if as_python else "Copied as a command line.")
-
     # Qt.
+
+    def sizeHint(self) -> QSize:
+        """As wide as the information needs to be read well."""
+        return super().sizeHint().expandedTo(QSize(300, 0))
 
     def hideEvent(self, event: object) -> None:
         """A hidden dock computes nothing."""
@@ -324,11 +283,6 @@ class TaskWidget(QWidget):
             self.cancel()
         else:
             super().keyPressEvent(event)
-
-
-def python_text(request: Request, layer: ImageLayer | None) -> str:
-    """The request as Python."""
-    return as_python(request, layer.name if layer is not None else "")
 
 
 def _shut(connections: Connections, previewing: list[Event], restoring: list[Event], _: object = None) -> None:

@@ -1,0 +1,69 @@
+"""What a task's dock widget says, and what it puts on the clipboard."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from qtpy.QtGui import QGuiApplication
+
+from mendem.errors import MendemError
+from napari_mendem import script
+
+if TYPE_CHECKING:
+    from mendem.tasks.base import Task
+    from napari_mendem.widgets.layout import TaskLayout
+    from napari_mendem.workers import Request
+
+log = logging.getLogger(__name__)
+
+
+class Messages:
+    """The speaking part of `TaskWidget`."""
+
+    task: type[Task]
+    ui: TaskLayout
+
+    def request(self) -> Request:
+        raise NotImplementedError
+
+    def _say(self, text: str, alarm: bool = False) -> None:
+        """A line in the widget; an alarm is a napari notification too."""
+        self.ui.message.setText(text)
+        self.ui.message.setVisible(bool(text))
+        self.ui.chi2.setVisible(False)
+        if alarm:
+            from napari.utils.notifications import show_warning
+
+            show_warning(text)
+
+    def _preview_failed(self, error: BaseException) -> None:
+        self._say(self._in_words(error))
+
+    def _failed(self, error: BaseException) -> None:
+        from napari.utils.notifications import show_error
+
+        text = self._in_words(error)
+        self._say(text)
+        show_error(text)
+
+    def _in_words(self, error: BaseException) -> str:
+        if isinstance(error, MendemError):
+            return str(error)
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            return f"{self.task.title} ran out of memory: take a smaller region, or a smaller tile (Advanced)"
+        log.error("%s failed", self.task.title, exc_info=error)
+        return f"{self.task.title} stopped because of an unexpected {type(error).__name__}: {error}"
+
+    def _copy(self, as_python: bool) -> None:
+        try:
+            request = self.request()
+            layer = self.ui.image.layer
+            text = script.as_python(request, layer.name if layer else "") if as_python else script.as_command(request)
+        except MendemError as error:
+            self._say(str(error), alarm=True)
+            return
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None
+        clipboard.setText(text)
+        self._say("Copied as Python." if as_python else "Copied as a command line.")
