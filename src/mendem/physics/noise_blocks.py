@@ -148,8 +148,8 @@ def noise_of_blocks(fields: list[Field], quiet: float = 0.1) -> BlockNoise | Non
         for m in members:
             here = _levels(energies[m], weights, [(0.0, 1.5 * quiet)])[0]
             factors.append(_scale_of_noise(here, shape, low))
-        factors = np.array(factors)
-        offset, gain, scatter = _line(centres, factors) if len(members) > 2 else (float(np.median(factors)), 0.0, 0.1)
+        levels = np.array(factors)
+        offset, gain, scatter = _line(centres, levels) if len(members) > 2 else (float(np.median(levels)), 0.0, 0.1)
         relative = np.maximum(offset + gain * signal, 0.15 * np.median(factors))
     # The last term is a rule of thumb; benchmarks/noise.py prints how this error compares with the true one.
     split = 0.2 * shape.structure_share

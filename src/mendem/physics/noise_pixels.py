@@ -21,7 +21,8 @@ def sample_windows(image: Image, planes: Sequence[int] | None, seed: int) -> lis
     """
     count = image.plane_count
     if planes is None:
-        planes = [count // 2] if count < 3 else np.linspace(0, count - 1, min(_PLANES, count) + 2).round()[1:-1]
+        spread = np.linspace(0, count - 1, min(_PLANES, count) + 2).round()[1:-1]
+        planes = [count // 2] if count < 3 else [int(p) for p in spread]
     planes = [int(p) for p in planes]
     if not planes or any(not 0 <= p < count for p in planes):
         raise MendemError(f"{image.source or 'the image'} has slices 0 to {count - 1}; asked for {planes}")

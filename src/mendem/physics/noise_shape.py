@@ -123,9 +123,9 @@ def fit_shape(quiet: np.ndarray, structure: np.ndarray, thorough: bool) -> Noise
             priors = [(p[4] - _STRUCTURE_LEFT[0]) / _STRUCTURE_LEFT[1], (p[1] - p[0] - _WHITE_SHARE) / white_spread]
             return np.concatenate([r, priors])
 
-        start = np.clip(start, np.add(lower, 1e-3), np.subtract(upper, 1e-3))
+        inside = np.clip(start, np.add(lower, 1e-3), np.subtract(upper, 1e-3))
         found = least_squares(
-            residual, start, bounds=(lower, upper), x_scale=[1, 1, 0.3, 0.3, 1], max_nfev=40, ftol=1e-4, xtol=1e-4
+            residual, inside, bounds=(lower, upper), x_scale=[1, 1, 0.3, 0.3, 1], max_nfev=40, ftol=1e-4, xtol=1e-4
         )
         return found.cost, found.x
 
@@ -147,7 +147,7 @@ def fit_shape(quiet: np.ndarray, structure: np.ndarray, thorough: bool) -> Noise
     spectra = np.array([_spectrum(p) / np.exp(t) for p, t in zip(points, totals, strict=True)])
     return NoiseShape(
         total=float(np.exp(mean_total)),
-        correlation=tuple(float(c) for c in weights @ np.array(lag1)),
+        correlation=(float(weights @ np.array(lag1)[:, 0]), float(weights @ np.array(lag1)[:, 1])),
         variances=variances,
         spectrum=np.tensordot(weights, spectra, 1),
         structure=left,

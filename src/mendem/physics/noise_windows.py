@@ -88,7 +88,7 @@ def _model(found: BlockNoise, line: float, step: float, method: str) -> NoiseMod
         offset=found.offset + line**2,
         gain=found.gain,
         floor=floor + line**2,
-        correlation=tuple(round(float(c), 6) for c in found.shape.correlation),
+        correlation=(round(found.shape.correlation[0], 6), round(found.shape.correlation[1], 6)),
         scan_line=line,
         relative_error=round(found.relative_error, 4),
         method=method,
@@ -98,16 +98,16 @@ def _model(found: BlockNoise, line: float, step: float, method: str) -> NoiseMod
 
 def _plain(fields: list[Field], step: float) -> NoiseModel:
     """MAD of mixed second differences, which planes and straight axis-parallel edges do not enter (Immerkaer 1996)."""
-    values = []
+    parts = []
     for f in fields:
         p = np.where(f.usable, f.pixels, np.nan)
         if min(p.shape) >= 3:
             d = p[:-2] - 2 * p[1:-1] + p[2:]
-            values.append(((d[:, :-2] - 2 * d[:, 1:-1] + d[:, 2:]) / 6).ravel())
+            parts.append(((d[:, :-2] - 2 * d[:, 1:-1] + d[:, 2:]) / 6).ravel())
         else:
             flat = p.ravel()
-            values.append(np.diff(flat) / np.sqrt(2))
-    values = np.concatenate(values)
+            parts.append(np.diff(flat) / np.sqrt(2))
+    values = np.concatenate(parts)
     values = values[np.isfinite(values)]
     variance = (1.4826 * float(np.median(np.abs(values)))) ** 2 if values.size else 0.0
     error = float(np.sqrt(1.36 / max(values.size / 9, 1)))
@@ -124,12 +124,12 @@ def residual_noise(residuals: list[np.ndarray], bad: list[np.ndarray], what: str
     total = float(np.mean(good**2))
     lag = []
     for axis in (0, 1):
-        products = []
+        parts = []
         for r, b in zip(residuals, bad, strict=True):
             ahead, behind = (np.take(r, np.arange(*s), axis) for s in ((1, r.shape[axis]), (0, r.shape[axis] - 1)))
             ok = ~np.take(b, np.arange(1, r.shape[axis]), axis) & ~np.take(b, np.arange(r.shape[axis] - 1), axis)
-            products.append((ahead * behind)[ok])
-        products = np.concatenate(products)
+            parts.append((ahead * behind)[ok])
+        products = np.concatenate(parts)
         lag.append(float(products.mean()) if products.size else 0.0)
     # a row offset correlates pixels along x but is told apart
     rest = max(total - line**2, 1e-3 * total)
@@ -138,7 +138,7 @@ def residual_noise(residuals: list[np.ndarray], bad: list[np.ndarray], what: str
     return NoiseModel(
         offset=total,
         floor=0.1 * total,
-        correlation=tuple(float(np.clip(c, -1, 1)) for c in correlation),
+        correlation=(float(np.clip(correlation[0], -1, 1)), float(np.clip(correlation[1], -1, 1))),
         scan_line=line,
         relative_error=round(float(np.sqrt(0.5 / independent)), 4),
         method=what,

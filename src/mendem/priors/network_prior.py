@@ -118,7 +118,9 @@ class NetworkPrior:
                 y0, x0 = max(0, top - halo), max(0, left - halo)
                 part = (..., slice(y0, min(height, top + tile + halo)), slice(x0, min(width, left + tile + halo)))
                 piece = self._once(
-                    None if x_t is None else x_t[part], sigma, condition.map(lambda t, part=part: t[part])
+                    None if x_t is None else x_t[part],
+                    sigma,
+                    condition.map(lambda t, part=part: t[part]),  # type: ignore[misc]
                 )
                 target = (..., slice(top, min(height, top + tile)), slice(left, min(width, left + tile)))
                 inner = (

@@ -55,7 +55,8 @@ class Canvas:
         high = np.minimum(np.ceil(np.asarray(high_nm) / self.voxel_nm).astype(int) + 1, self.shape)
         if np.any(high <= low):
             return None
-        return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        return z, y, x
 
     def coordinates(self, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Open grid of zyx positions (nm) in a box."""

@@ -62,7 +62,8 @@ def myelin(
     found = ndimage.find_objects(own.view(np.uint8))
     if not found:
         return 0.0
-    box = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in found[0])
+    z, y, x = (slice(max(s.start - 2, 0), s.stop + 2) for s in found[0])
+    box = (z, y, x)
     own = own[box]
     # Outside the picture the cell goes on: pad with its edge values before measuring depth.
     inside = np.pad(own, 1, mode="edge") if own.shape[0] > 1 else np.pad(own, ((0, 0), (1, 1), (1, 1)), mode="edge")

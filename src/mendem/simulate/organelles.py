@@ -50,6 +50,7 @@ def tube_field(coordinates, points: np.ndarray, flatten: float = 1.0, turn: floa
             nearer = square < best[0]
             best = tuple(np.where(nearer, n, o) for n, o in zip(new, best, strict=True))
         arc += length
+    assert best is not None, "a tube has at least one segment"
     distance = np.sqrt(best[0]) + np.float32(1e-3)
     return TubeField(distance, best[1], best[2], best[3], best[4] / distance)
 
@@ -73,7 +74,8 @@ def _around(
         if not used.size:
             return None
         spans.append(slice(part.start + int(used[0]), part.start + int(used[-1]) + 1))
-    return tuple(spans)
+    z, y, x = spans
+    return z, y, x
 
 
 def mitochondrion(
@@ -131,7 +133,7 @@ def _cristae(canvas, style, rng, tube, depth, matrix, level, radius, wave) -> No
     extent = np.clip((side + (0.15 + 0.75 * table[1][which]) * radius) / 12.0 + 0.5, 0.0, 1.0)
     extent = extent * np.clip((table[2][which] + 0.85) * 6, 0, 1) * fill(depth, 17.0, canvas.blur_nm)
     # A section thicker than the lamellae blurs those that it cuts obliquely.
-    blur = np.float32(np.hypot(canvas.blur_nm, 0.16 * canvas.thickness_nm))
+    blur = float(np.hypot(canvas.blur_nm, 0.16 * canvas.thickness_nm))
     lumen = line(gap, -6.0, 6.0, blur) * extent
     walls = line(gap, 6.0, 13.0, blur) * extent
     matrix += style.cristae * (lumen * 0.6 * (style.cytoplasm - level) - walls * 0.75 * (level - style.membrane))

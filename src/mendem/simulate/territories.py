@@ -60,7 +60,8 @@ def territories(
     pad = np.array([4 if flat else 5, 5, 5])
     origin = -pad * coarse_nm
     inner = np.ceil((np.array(shape) - 1) * voxel_nm / coarse_nm).astype(int)
-    coarse_shape = tuple(int(n) for n in inner + 2 * pad + 1)
+    depth, height, across = (int(n) for n in inner + 2 * pad + 1)
+    coarse_shape = (depth, height, across)
     labels, neurites, n_cells = grow(rng, coarse_shape, coarse_nm, scale, coherence)
     neurites = [Neurite(n.label, n.points + origin.astype(np.float32), n.radii) for n in neurites]
     colours = _colours(labels, n_cells)
@@ -70,7 +71,7 @@ def territories(
     best = np.full(shape, -1.0, np.float32)
     second = np.full(shape, -1.0, np.float32)
     winner = np.zeros(shape, colours.dtype)
-    slopes = [np.zeros(shape, np.float32) for _ in range(2)] if flat else None
+    slopes = [np.zeros(shape if flat else (0,), np.float32) for _ in range(2)]
     painted = colours[labels]
     for colour in range(int(colours.max()) + 1):
         share, share_z = _diffuse(painted == colour, sigma, int(pad[0]) if flat else None)
@@ -79,7 +80,7 @@ def territories(
         np.copyto(second, np.where(wins, best, fine), where=places)
         np.copyto(best, fine, where=wins)
         winner[wins] = colour
-        if flat:
+        if share_z is not None:
             fine_z = _resample(share_z, position, flat)
             np.copyto(slopes[1], np.where(wins, slopes[0], fine_z), where=places)
             np.copyto(slopes[0], fine_z, where=wins)

@@ -153,7 +153,9 @@ def _texture(rng: np.random.Generator, canvas: Canvas, grain: float) -> np.ndarr
     parts = ((0.70, fine), (0.62, fine + 7.0 / canvas.voxel_nm), (0.35, fine + 30.0 / canvas.voxel_nm))
     # Averaging within a coarse pixel leaves less of the fine structure.
     strength = grain * min(1.0, 4.5 / canvas.voxel_nm) ** 0.5
-    total = sum(np.float32(w) * smooth_noise(rng, canvas.shape, s) for w, s in parts)
+    total = np.zeros(canvas.shape, np.float32)
+    for weight, scale in parts:
+        total += np.float32(weight) * smooth_noise(rng, canvas.shape, scale)
     return np.float32(strength) * total
 
 
@@ -212,10 +214,10 @@ def _thin_line(points: np.ndarray, most: int) -> np.ndarray:
 def _sideways(rng: np.random.Generator, points: np.ndarray, most: float) -> np.ndarray:
     """A random offset of length up to ``most``, perpendicular to the mean course."""
     course = points[-1] - points[0]
-    course = course / max(np.linalg.norm(course), 1e-6)
+    course = course / max(float(np.linalg.norm(course)), 1e-6)
     way = rng.standard_normal(3)
     way -= course * (way @ course)
-    return way / max(np.linalg.norm(way), 1e-6) * most * np.sqrt(rng.uniform())
+    return way / max(float(np.linalg.norm(way)), 1e-6) * most * np.sqrt(rng.uniform())
 
 
 def _taken(canvas: Canvas, points: np.ndarray) -> bool:

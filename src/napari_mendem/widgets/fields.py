@@ -99,7 +99,7 @@ class Number(QDoubleSpinBox):
 
 
 class AutoOrNumber(QWidget):
-    """"auto", or a number with its unit."""
+    """ "auto", or a number with its unit."""
 
     changed = Signal()
 

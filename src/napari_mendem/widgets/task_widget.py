@@ -207,9 +207,7 @@ class TaskWidget(Messages, QWidget):
             return
         height, width = request.image.plane_shape
         planes = tuple(range(request.image.plane_count)) if request.planes is None else request.planes
-        run = replace(
-            self._run, options=request.options, region=request.region or (0, height, 0, width), planes=planes
-        )
+        run = replace(self._run, options=request.options, region=request.region or (0, height, 0, width), planes=planes)
         seconds = costs.seconds_of(run)
         memory = words.size(costs.bytes_of(run, self.ui.outputs()))
         self.ui.cost.setText(memory if seconds is None else f"about {words.duration(seconds)}, {memory}")
