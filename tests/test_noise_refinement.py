@@ -14,7 +14,7 @@ from mendem.physics.noise import NoiseModel
 from mendem.priors.condition import Condition
 from mendem.priors.prior import Coverage, never
 
-SIZE = 256
+SIZE = 192
 
 
 class SmoothPrior:

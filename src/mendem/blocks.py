@@ -15,7 +15,7 @@ from mendem.errors import MendemError
 
 #: Side of a block, context around it, and half the width over which neighbours are blended, in pixels.
 BLOCK = 1024
-HALO = 64
+HALO = 80
 BLEND = 16
 #: What is computed begins and ends at whole multiples of this, the cells of any network's coarsest grid.
 ALIGN = 16

@@ -16,6 +16,7 @@ import numpy as np
 from mendem.image import Image
 from mendem.noise_hash import normal
 from mendem.normalise import Normalisation
+from mendem.physics.defects import reliable
 from mendem.physics.mask import Mask
 from mendem.physics.noise import NoiseModel
 from mendem.physics.observation import Observation
@@ -24,14 +25,14 @@ from mendem.priors.prior import Prior
 if TYPE_CHECKING:
     from torch import Tensor
 
-WINDOW = 256
+WINDOW = 192
 #: Windows below this size tell too little.
 SMALLEST = 96
 #: At most so many rounds; fewer once nothing moves by more than this share.
-ROUNDS = 8
+ROUNDS = 5
 SETTLED = 0.01
 #: What one round may change the power at a frequency by.
-STEP = 2.0
+STEP = 4.0
 
 _F = np.arange(9) / 16
 _ONCE = np.r_[0.5, np.ones(7), 0.5]  # shares of the grid frequencies 0, 1/16, …, 1/2 in the whole spectrum
@@ -58,6 +59,8 @@ def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Pr
         return noise
     u = torch.from_numpy(norm.apply(windows.astype(np.float64)).astype(np.float32))[:, None].to(device)
     believed = noise.affine(norm.centre, norm.scale)
+    kept = reliable(u, believed.std_at(0.0))
+    u = torch.where(kept > 0, u, torch.zeros_like(u))
     if believed.spectrum is None:
         believed = replace(believed, spectrum=_exponential(*believed.correlation))
     size = u.shape[-1]
@@ -68,12 +71,12 @@ def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Pr
         spectrum = np.asarray(believed.spectrum)
         filter_ = np.sqrt(np.maximum(believed.spectrum_at(f[:, None], f[None, :]), 0))
         coloured = torch.fft.ifft2(torch.fft.fft2(white) * torch.from_numpy(filter_).float().to(device)).real
-        mean = _restore(u, believed, prior)
+        mean = _restore(u, kept, believed, prior)
         std = believed.variance(mean).sqrt()
         again = mean + std * coloured
-        measured = _power((u - mean) / std)
-        expected = _power((again - _restore(again, believed, prior)) / std)
-        removed = np.clip(expected / _power(coloured), 0, 1)
+        measured = _power(kept * (u - mean) / std)
+        expected = _power(kept * (again - _restore(again, kept, believed, prior)) / std)
+        removed = np.clip(expected / _power(kept * coloured), 0, 1)
         power = _smooth(spectrum * np.clip(measured / expected, 1 / STEP, STEP), removed**2)
         level = float((_SHARE * power).sum())
         before, share = share, min(share * level, 1.0)
@@ -84,7 +87,7 @@ def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Pr
 
 
 def _windows(image: Image) -> np.ndarray | None:
-    """Two windows (2, size, size) of the middle slice; None where the image is too small or has gaps."""
+    """Two windows (2, size, size) of the middle slice; None where the image is too small or mostly gaps."""
     height, width = image.plane_shape
     size = min(WINDOW, height, width) // 16 * 16
     if size < SMALLEST:
@@ -95,11 +98,11 @@ def _windows(image: Image) -> np.ndarray | None:
         y, x = round(share * (height - size)), round(share * (width - size))
         found.append(image.read(plane, slice(y, y + size), slice(x, x + size)))
     windows = np.stack(found)
-    return windows if np.isfinite(windows).all() else None
+    return windows if np.isfinite(windows).mean() > 0.9 else None
 
 
-def _restore(u: Tensor, noise: NoiseModel, prior: Prior) -> Tensor:
-    observation = Observation(u, Mask(), noise, u.new_ones(u.shape))
+def _restore(u: Tensor, kept: Tensor, noise: NoiseModel, prior: Prior) -> Tensor:
+    observation = Observation(u, Mask(), noise, kept)
     return prior.denoise(None, None, observation.condition())[0]
 
 
