@@ -30,7 +30,7 @@ WINDOW = 192
 SMALLEST = 96
 #: At most so many rounds; fewer once nothing moves by more than this share.
 ROUNDS = 5
-SETTLED = 0.01
+SETTLED = 0.02
 #: What one round may change the power at a frequency by.
 STEP = 4.0
 
@@ -108,15 +108,16 @@ def _restore(u: Tensor, kept: Tensor, noise: NoiseModel, prior: Prior) -> Tensor
 
 def _power(residual: Tensor) -> np.ndarray:
     """Power of Hann-windowed residuals (N, 1, size, size) at the nearest of 9 x 9 frequencies ``|f_y|, |f_x|``."""
-    r = residual[:, 0].double().cpu().numpy()
-    size = r.shape[-1]
-    hann = np.outer(np.hanning(size), np.hanning(size))
-    power = (np.abs(np.fft.fft2(r * hann)) ** 2).mean(0)
+    import torch
+
+    size = residual.shape[-1]
+    hann = torch.hann_window(size, periodic=False, device=residual.device)
+    spectrum = torch.fft.fft2(residual[:, 0] * hann[:, None] * hann)
+    power = spectrum.abs().square().mean(0).double().cpu().numpy()
     nearest = np.rint(np.abs(np.fft.fftfreq(size)) * 16).astype(int)
-    total, count = np.zeros((9, 9)), np.zeros((9, 9))
-    np.add.at(total, (nearest[:, None], nearest[None, :]), power)
-    np.add.at(count, (nearest[:, None], nearest[None, :]), 1)
-    return total / count + 1e-30
+    cell = (9 * nearest[:, None] + nearest[None, :]).ravel()
+    total, count = np.bincount(cell, power.ravel(), 81), np.bincount(cell, minlength=81)
+    return (total / count).reshape(9, 9) + 1e-30
 
 
 def _smooth(power: np.ndarray, weight: np.ndarray) -> np.ndarray:
