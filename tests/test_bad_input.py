@@ -195,3 +195,18 @@ def test_arrays_of_every_real_dtype_are_restored(dtype):
     pixels = (grey() > 128 if dtype is bool else grey() / 2).astype(dtype)
     result = mendem.restore(pixels, Denoise(), budget="preview")
     assert np.isfinite(result.image.data).all() and result.image.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"samples": 2.5}, "whole number"),
+        ({"samples": "4"}, "whole number"),
+        ({"region": (0, 1)}, "four numbers"),
+        ({"region": "all"}, "four numbers"),
+        ({"inputs": {"nois": np.zeros((8, 8))}}, "its inputs are: noise"),
+    ],
+)
+def test_wrong_arguments_are_said_in_one_sentence(arguments, words):
+    with pytest.raises(mendem.MendemError, match=words):
+        mendem.restore(np.zeros((32, 32)), mendem.Denoise(), **arguments)

@@ -252,3 +252,15 @@ def test_a_chain_of_runs_keeps_its_history_however_long(tmp_path):
     while record:
         record, steps = record["previous"], steps + 1
     assert steps == 8
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_few_pixels_far_brighter_than_the_rest_stay_bright(noise):
+    y, x = np.mgrid[:128, :128]
+    truth = 20 + 1000 * np.exp(-((y - 50) ** 2 + (x - 70) ** 2) / 8)
+    noisy = (truth + np.random.default_rng(0).normal(0, noise, truth.shape)).astype(np.float32)
+    result = mendem.restore(noisy, Denoise(noise=noise)).image.data
+    bright = truth > 100
+    assert result[bright].mean() == pytest.approx(truth[bright].mean(), rel=0.15)
+    if not noise:
+        assert result == pytest.approx(noisy, rel=1e-5)

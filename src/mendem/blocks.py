@@ -28,7 +28,10 @@ Region = tuple[int, int, int, int]
 def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
     """The region, or the whole slice of ``shape`` where it is None; `MendemError` where it is empty or outside."""
     height, width = shape
-    top, bottom, left, right = region = region or (0, height, 0, width)
+    region = (0, height, 0, width) if region is None else region
+    if isinstance(region, str) or len(region) != 4:
+        raise MendemError(f"the region {region!r} must be four numbers: first row, end row, first column, end column")
+    top, bottom, left, right = region
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
         raise MendemError(f"the region {region} is empty or outside the image of {height} x {width} pixels")
     return region

@@ -115,6 +115,9 @@ def prepare(
     from mendem.priors.network_prior import load_prior
 
     options, inputs = options or Options(), inputs or {}
+    if unknown := sorted(set(inputs) - {slot.name for slot in task.inputs}):
+        slots = ", ".join(slot.name for slot in task.inputs) or "none"
+        raise MendemError(f"{unknown[0]!r} is no input of {task.name}; its inputs are: {slots}")
     region = checked_region(region, image.plane_shape)
     device = choose_device(options.device)
     prior = load_prior(options.prior, device, choose_dtype(device))
@@ -191,7 +194,9 @@ def estimates(
     pixels = shrink(torch.from_numpy(normalised)[None, None].to(run.device), factor)
     exact = noise.absent
     reliability = torch.isfinite(pixels).float() if exact else reliable(pixels, noise.std_at(0.0))
-    pixels = torch.where(torch.isfinite(pixels), pixels, torch.zeros_like(pixels)).clamp(-30, 30)
+    pixels = torch.where(torch.isfinite(pixels), pixels, torch.zeros_like(pixels))
+    beyond = (pixels - pixels.clamp(-30, 30)) * reliability  # too bright for the prior: it is put back as measured
+    pixels = pixels.clamp(-30, 30)
     voxel = run.image.voxel_size.nm[-1] if run.image.voxel_size else None
     pixel_nm = None if voxel is None else voxel * factor
     place = Place(run.options.seed, plane, r0 // factor, c0 // factor)
@@ -214,14 +219,14 @@ def estimates(
             if exact:
                 estimate = keep_measured(estimate, observation)
             if estimate.sample is not None:
-                samples.append(norm.undo(out(estimate.sample)))
+                samples.append(norm.undo(out(estimate.sample + beyond)))
             squares = weight * ((observation.y - estimate.mean) ** 2 + estimate.variance) / variance
             judged = estimate.evaluations == estimate.total and not exact
             std = abs(norm.scale) * np.sqrt(np.maximum(out(estimate.variance), 0))
             if len(samples) >= SAMPLES_FOR_SPREAD:
                 std = np.std(samples, axis=0, ddof=1).astype(np.float32)
             yield BlockEstimate(
-                mean=norm.undo(out(estimate.mean)),
+                mean=norm.undo(out(estimate.mean + beyond)),
                 std=std,
                 samples=tuple(samples),
                 evaluations=spent + estimate.evaluations,

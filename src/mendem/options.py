@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from typing import Any
 
 from mendem.errors import MendemError
@@ -39,6 +40,8 @@ def check_parameters(declared: Any) -> None:
         if about.get("choices") and value not in about["choices"]:
             allowed = ", ".join(str(c) for c in about["choices"])
             raise MendemError(f"{f.name} is {value!r}, but must be one of {allowed}")
+        if type(f.default) is int and (isinstance(value, bool) or not isinstance(value, Integral)):
+            raise MendemError(f"{f.name} is {value!r}, but must be a whole number")
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         low, high, unit = about.get("low"), about.get("high"), about.get("unit")

@@ -47,11 +47,14 @@ def image_from_layer(layer: ImageLayer) -> Image:
         raise MendemError(f"{layer.name} is a colour image; split it (right click › Split RGB) and restore one channel")
     data = layer.data[0] if layer.multiscale else layer.data
     ndim = len(data.shape)
+    voxel, metadata = _voxel_size(layer) if ndim >= 2 else None, dict(layer.metadata)
+    if "notes" in metadata and voxel is not None and voxel.known:  # the user has said what the file did not
+        metadata["notes"] = [note for note in metadata["notes"] if not note.startswith("The voxel size is unknown: ")]
     return Image(
         data,
         _axes(layer, ndim),
-        _voxel_size(layer) if ndim >= 2 else None,
-        dict(layer.metadata),
+        voxel,
+        metadata,
         layer.source.path or layer.name,
     )
 

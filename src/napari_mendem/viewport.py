@@ -45,12 +45,18 @@ def current_slice(viewer: ViewerModel, layer: ImageLayer) -> tuple[int, ...] | N
     return tuple(int(i) for i in index) if inside else None
 
 
+def shows_planes(viewer: ViewerModel) -> bool:
+    """Whether rows and columns are on the screen, in 2-D."""
+    dims = viewer.dims
+    return dims.ndisplay == 2 and set(dims.displayed) == {dims.ndim - 2, dims.ndim - 1}
+
+
 def visible(viewer: ViewerModel, layer: ImageLayer) -> View | None:
     """What the canvas shows of the layer; None for nothing, and where slices other than y, x are displayed."""
+    if not shows_planes(viewer):
+        return None
     dims = viewer.dims
     shown = tuple(dims.displayed)
-    if dims.ndisplay != 2 or set(shown) != {dims.ndim - 2, dims.ndim - 1}:
-        return None
     index = current_slice(viewer, layer)
     if index is None:
         return None

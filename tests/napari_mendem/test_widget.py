@@ -16,6 +16,7 @@ import mendem
 from mendem.tasks import Denoise
 from napari_mendem.layers import PREVIEW
 from napari_mendem.preferences import Preferences, preferences
+from napari_mendem.widgets.words import plain
 
 
 @pytest.fixture
@@ -295,3 +296,57 @@ def test_live_then_restore_in_a_real_window(make_napari_viewer, make_widget, wai
     wait(lambda: not widget.busy)
     assert [layer.name for layer in viewer.layers] == ["raw", "raw · Denoise spread", "raw · Denoise"]
     assert {str(layer.units[0]) for layer in viewer.layers} == {"nanometer"}
+
+
+def test_the_sample_is_chosen_and_not_its_hidden_truth(viewer, make_widget, micrograph):
+    widget = make_widget(viewer)
+    viewer.add_image(micrograph, name="truth", visible=False)
+    noisy = viewer.add_image(micrograph, name="noisy")
+    assert widget.ui.image.layer is noisy
+    noisy.visible = False
+    viewer.add_image(micrograph, name="later")
+    assert widget.ui.image.layer is noisy
+
+
+def test_a_scale_that_the_user_sets_is_seen(viewer, make_widget, wait, micrograph):
+    note = "The voxel size is unknown: the file states none."
+    layer = viewer.add_image(micrograph, name="raw", metadata={"notes": [note]})
+    widget = make_widget(viewer)
+    wait(lambda: widget.ui.message.text() == note)
+    layer.units = ("nm", "nm")
+    layer.scale = (4.0, 4.0)
+    wait(lambda: widget.ui.about.text().startswith("4\u00a0nm") and "unknown" not in widget.ui.message.text())
+    assert layer.metadata["notes"] == [note]
+
+
+def test_the_preview_goes_and_says_why_in_3d(viewer, make_widget, wait, micrograph, qtbot):
+    viewer.add_image(np.stack([micrograph] * 3), name="raw")
+    widget = make_widget(viewer)
+    widget.resize(300, 900)
+    widget.show()
+    qtbot.waitExposed(widget)
+    widget.ui.live.setChecked(True)
+    wait(lambda: live_layer(viewer) is not None and not widget.live.preview.busy)
+    viewer.dims.ndisplay = 3
+    wait(lambda: live_layer(viewer) is None and widget.ui.stage.text() == "needs the 2-D view")
+    wait(lambda: widget.ui.stage.width() >= widget.ui.stage.sizeHint().width() > 0)
+    viewer.dims.ndisplay = 2
+    wait(lambda: live_layer(viewer) is not None)
+
+
+def test_the_noise_is_known_when_live_is_switched_off_at_once(viewer, make_widget, wait, micrograph):
+    viewer.add_image(micrograph, name="raw")
+    widget = make_widget(viewer)
+    widget.ui.live.setChecked(True)
+    widget.live.ask_now()
+    widget.ui.live.setChecked(False)
+    wait(lambda: widget.ui.noise.text() != "")
+
+
+def test_numbers_are_readable():
+    assert [plain(5974.2, 3), plain(132.0, 1), plain(6.123, 3), plain(2.47e-10, 3)] == [
+        "5970",
+        "100",
+        "6.12",
+        "2.47e-10",
+    ]

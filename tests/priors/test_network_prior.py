@@ -28,7 +28,7 @@ def condition(height, width):
     return Condition(y, torch.ones_like(y), torch.full_like(y, 0.5))
 
 
-@pytest.mark.parametrize("tile", [64, 128])
+@pytest.mark.parametrize("tile", [64, 65, 128])  # 65 is no whole number of cells
 def test_tiles_change_nothing(tile):
     c = condition(230, 301)
     whole = NetworkPrior(random_network(), COVERAGE).denoise(None, None, c)

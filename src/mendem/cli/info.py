@@ -153,7 +153,9 @@ def _history(record: Any) -> list[str]:
     task, prior = record["task"], record.get("prior", {})
     parameters = json.dumps(task.get("parameters", {}), ensure_ascii=False)
     made = f"  restored by mendem: {task.get('name')} {parameters}, prior {prior.get('name')}, {record.get('date')}"
-    lines = [f"{made}, {chi2_line(record.get('chi2'))}"]
+    chi2 = record.get("chi2")
+    unjudged = record.get("partial") and chi2 is None
+    lines = [made if unjudged else f"{made}, {chi2_line(chi2)}"]
     if record.get("quantity"):
         lines.append(f"  this is its {record['quantity']}")
     if record.get("partial"):

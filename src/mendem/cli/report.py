@@ -41,7 +41,7 @@ def describe_noise(noise: NoiseModel, level: float) -> str:
         return f"none ({noise.method})"
     error = "" if not noise.relative_error else f" ± {std * noise.relative_error:.1g}"
     parts = [f"standard deviation {std:.3g}{error} at the median intensity"]
-    if noise.gain:
+    if abs(noise.gain) * max(abs(level), std) > 0.01 * std**2:
         parts.append(f"signal-dependent (gain {noise.gain:.3g})")
     if max(abs(c) for c in noise.correlation) > 0.05:
         parts.append("neighbours correlated {:.2f} along y, {:.2f} along x".format(*noise.correlation))

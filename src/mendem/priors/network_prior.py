@@ -111,6 +111,7 @@ class NetworkPrior:
         tile = self.tile
         if tile is None or (height <= tile and width <= tile):
             return self._once(x_t, sigma, condition)
+        tile += -tile % self.network.multiple
         halo = self.network.receptive_radius  # a whole number of cells, so that the grids agree
         mean, variance = torch.empty_like(condition.y), torch.empty_like(condition.y)
         for top in range(0, height, tile):

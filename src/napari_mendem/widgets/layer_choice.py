@@ -38,6 +38,8 @@ class LayerChoice(QComboBox):
         super().__init__(parent)
         self._viewer, self._empty = viewer, empty
         self._layer: Layer | None = None
+        #: Chosen by nobody, and hidden: a layer that is seen takes its place, as the sample's image that of its truth.
+        self._provisional = False
         self._connections = connections
         narrow(self)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
@@ -57,14 +59,17 @@ class LayerChoice(QComboBox):
         """Choose a layer from code."""
         layers = self._offered()
         if layer in layers:
+            self._provisional = False
             self.setCurrentIndex(layers.index(layer) + bool(self._empty))
 
     def refresh(self, _: object = None) -> None:
         """Take over the viewer's layers; the choice stays where it can."""
         layers = self._offered()
         before = self._layer
-        if self._layer not in layers:
-            self._layer = None if self._empty or not layers else layers[-1]
+        seen = [layer for layer in layers if layer.visible]
+        if self._layer not in layers or (self._provisional and seen):
+            self._layer = None if self._empty or not layers else (seen or layers)[-1]
+            self._provisional = self._layer is not None and not seen
         self.blockSignals(True)
         self.clear()
         if self._empty:
@@ -82,6 +87,7 @@ class LayerChoice(QComboBox):
     def _chosen(self, index: int) -> None:
         layers = self._offered()
         index -= bool(self._empty)
+        self._provisional = False
         self._layer = layers[index] if 0 <= index < len(layers) else None
         self.changed.emit()
 

@@ -170,6 +170,9 @@ class TaskLayout(QObject):
         self.live.setToolTip("<qt>Preview what is on the screen, again after each change. Restore ends it.</qt>")
         self.stage, self.cost = _small(), _small()
         self.stage.setObjectName("stage")
+        # As wide as its few words: with an ignored width the other label would leave it none.
+        self.stage.setWordWrap(False)
+        self.stage.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.cost.setObjectName("cost")
         self.cost.setToolTip("<qt>Time and memory that Restore will take; the time as measured in earlier runs.</qt>")
         self.cost.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -12,7 +12,7 @@ from mendem.errors import MendemError
 from napari_mendem import workers
 from napari_mendem.preview import Frame, LivePreview
 from napari_mendem.results import PreviewLayer
-from napari_mendem.viewport import visible
+from napari_mendem.viewport import shows_planes, visible
 from napari_mendem.widgets.connections import Connections
 from napari_mendem.workers import Preparations, Request
 
@@ -87,6 +87,7 @@ class Live(QObject):
             self.preview.cancel()
             self.output.remove()
             self.stage.emit("")
+            self.ask()  # noise, notes and memory are wanted all the same
 
     def pause(self, paused: bool) -> None:
         """Stop for a while, for example during a run; the layer stays."""
@@ -122,7 +123,8 @@ class Live(QObject):
             return
         view = visible(self._viewer, self._layer) if self._on else None
         if self._on and view is None:
-            self.stage.emit("nothing in view")
+            self.output.remove()
+            self.stage.emit("nothing in view" if shows_planes(self._viewer) else "needs the 2-D view")
         if self.preview.request(request, view, self._cpu_threads):
             self._timer.start()
             if view is not None:
@@ -141,7 +143,11 @@ class Live(QObject):
         self._followed = layer
         if layer is not None:
             for name in ("data", "scale", "translate", "rotate", "shear", "affine", "units"):
-                self._connections.make(layer.events[name], self.follow)
+                self._connections.make(layer.events[name], self._layer_changed)
+
+    def _layer_changed(self, _: object = None) -> None:
+        if not self._paused:
+            self.ask()
 
     def _poll(self) -> None:
         if not self.preview.poll():

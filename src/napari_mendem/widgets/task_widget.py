@@ -182,6 +182,7 @@ class TaskWidget(Messages, QWidget):
         layer = self.ui.image.layer
         if layer is None:
             return
+        self.ui.about.setText(words.about_image(run.image))  # its scale may have been changed
         self.ui.noise.setText(words.about_noise(run, tuple(layer.contrast_limits)))
         self.ui.noise.setToolTip(words.noise_tooltip(run))
         self.ui.suggest_noise(run.plan.noise.std_at(run.plan.normalisation.centre))
@@ -210,7 +211,8 @@ class TaskWidget(Messages, QWidget):
         run = replace(self._run, options=request.options, region=request.region or (0, height, 0, width), planes=planes)
         seconds = costs.seconds_of(run)
         memory = words.size(costs.bytes_of(run, self.ui.outputs()))
-        self.ui.cost.setText(memory if seconds is None else f"about {words.duration(seconds)}, {memory}")
+        about = "" if seconds is None or seconds < 1 else "about "
+        self.ui.cost.setText(memory if seconds is None else f"{about}{words.duration(seconds)}, {memory}")
 
     # While a restoration runs.
 

@@ -28,12 +28,18 @@ def about_noise(run: Run, contrast: tuple[float, float]) -> str:
     std = noise.std_at(run.plan.normalisation.centre)
     if std == 0:
         return "none found"
-    error = f" ± {std * noise.relative_error:.1g}" if noise.relative_error else ""
+    error = f" ± {plain(std * noise.relative_error, 1)}" if noise.relative_error else ""
     width = abs(contrast[1] - contrast[0])
     share = f" ({100 * std / width:.2g}{NO_BREAK}% of the contrast)" if width else ""
     together = max(noise.correlation)
     correlated = f", neighbours correlated {together:.2f}" if together > 0.05 else ", white"
-    return f"{std:.3g}{error} grey levels{share}{correlated}"
+    return f"{plain(std, 3)}{error} grey levels{share}{correlated}"
+
+
+def plain(value: float, digits: int) -> str:
+    """``5970``, ``6.1``: so many digits, and powers of ten only where a number would be unreadably long."""
+    rounded = f"{value:.{digits}g}"
+    return f"{float(rounded):.0f}" if "e" in rounded and 1 <= abs(value) < 1e6 else rounded
 
 
 def noise_tooltip(run: Run) -> str:
