@@ -18,6 +18,7 @@ LEVELS = {
     "image": 0,
     "errors": 0,
     "options": 0,
+    "wording": 0,
     "io": 1,
     "normalise": 1,
     "blocks": 1,

@@ -14,9 +14,9 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QPushButton
 
 import mendem
 from mendem.tasks import Denoise
+from mendem.wording import number
 from napari_mendem.layers import PREVIEW
 from napari_mendem.preferences import Preferences, preferences
-from napari_mendem.widgets.words import plain
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ def test_the_noise_is_known_when_live_is_switched_off_at_once(viewer, make_widge
 
 
 def test_numbers_are_readable():
-    assert [plain(5974.2, 3), plain(132.0, 1), plain(6.123, 3), plain(2.47e-10, 3)] == [
+    assert [number(5974.2, 3), number(132.0, 1), number(6.123, 3), number(2.47e-10, 3)] == [
         "5970",
         "100",
         "6.12",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mendem.image import Image
     from mendem.physics.noise import NoiseModel
+from mendem.wording import is_consistent, number
 
 
 def duration(seconds: float) -> str:
@@ -39,8 +40,8 @@ def describe_noise(noise: NoiseModel, level: float) -> str:
     std = noise.std_at(level)
     if std == 0:
         return f"none ({noise.method})"
-    error = "" if not noise.relative_error else f" ± {std * noise.relative_error:.1g}"
-    parts = [f"standard deviation {std:.3g}{error} at the median intensity"]
+    error = "" if not noise.relative_error else f" ± {number(std * noise.relative_error, 1)}"
+    parts = [f"standard deviation {number(std, 3)}{error} at the median intensity"]
     if abs(noise.gain) * max(abs(level), std) > 0.01 * std**2:
         parts.append(f"signal-dependent (gain {noise.gain:.3g})")
     if max(abs(c) for c in noise.correlation) > 0.05:
@@ -54,7 +55,7 @@ def chi2_line(chi2: float | None) -> str:
     """The consistency with the data, in words."""
     if chi2 is None:
         return "no chi², for want of noise to compare with"
-    if 0.8 <= chi2 <= 1.25:
+    if is_consistent(chi2):
         return f"chi² {chi2:.2f} (consistent with the data)"
     return f"chi² {chi2:.2f} (1 is right: the noise or the prior does not fit this image)"
 

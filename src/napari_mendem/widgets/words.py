@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mendem.image import Image
+from mendem.wording import is_consistent, number
 
 if TYPE_CHECKING:
     from mendem.engine import Run
@@ -28,18 +29,12 @@ def about_noise(run: Run, contrast: tuple[float, float]) -> str:
     std = noise.std_at(run.plan.normalisation.centre)
     if std == 0:
         return "none found"
-    error = f" ± {plain(std * noise.relative_error, 1)}" if noise.relative_error else ""
+    error = f" ± {number(std * noise.relative_error, 1)}" if noise.relative_error else ""
     width = abs(contrast[1] - contrast[0])
     share = f" ({100 * std / width:.2g}{NO_BREAK}% of the contrast)" if width else ""
     together = max(noise.correlation)
     correlated = f", neighbours correlated {together:.2f}" if together > 0.05 else ", white"
-    return f"{plain(std, 3)}{error} grey levels{share}{correlated}"
-
-
-def plain(value: float, digits: int) -> str:
-    """``5970``, ``6.1``: so many digits, and powers of ten only where a number would be unreadably long."""
-    rounded = f"{value:.{digits}g}"
-    return f"{float(rounded):.0f}" if "e" in rounded and 1 <= abs(value) < 1e6 else rounded
+    return f"{number(std, 3)}{error} grey levels{share}{correlated}"
 
 
 def noise_tooltip(run: Run) -> str:
@@ -79,7 +74,7 @@ def about_chi2(chi2: float | None) -> str:
     """The consistency with the data, in a few words."""
     if chi2 is None:
         return ""
-    if 0.8 <= chi2 <= 1.25:
+    if is_consistent(chi2):
         return f"chi² {chi2:.2f}: consistent with the data"
     return f"chi² {chi2:.2f}: {'further from' if chi2 > 1 else 'closer to'} the data than the noise explains"
 
