@@ -14,7 +14,7 @@ from mendem.physics.tilt import TiltProjection
 from mendem.priors.condition import Condition
 from mendem.priors.gaussian import GaussianPrior
 from mendem.priors.prior import Coverage, never
-from mendem.sampling import BUDGETS, Budget, Place, chain, noise_levels, sample
+from mendem.sampling import BUDGETS, Budget, Place, chain, noise_levels, sample, start_level
 
 SIZE = 48
 SHAPE = (SIZE, SIZE)
@@ -146,3 +146,82 @@ def test_cancel_stops_before_the_next_evaluation():
         for _ in sample(prior, observe(Mask(), truth(GaussianPrior()), 0.2), BUDGETS["best"], check=check):
             pass
     assert prior.calls == 2
+
+
+class ToldGaussian(GaussianPrior):
+    """The Gaussian prior told of white noise on every pixel: its answers are the exact posterior's."""
+
+    conditional = True
+
+    def power_given(self, condition, sigma=None):
+        known = 1 / condition.noise_std.reshape(-1)[0] ** 2 + (0 if sigma is None else 1 / sigma**2)
+        return 1 / (1 / self.power(SHAPE, condition.y) + known)
+
+    def denoise(self, x_t, sigma, condition, check=never):
+        data = condition.y / condition.noise_std**2 + (0 if x_t is None else x_t / sigma**2)
+        power = self.power_given(condition, sigma)
+        mean = torch.fft.irfft2(torch.fft.rfft2(data) * power, s=SHAPE)
+        both = torch.fft.fft2(torch.fft.irfft2(power, s=SHAPE)).real  # all frequencies, for the mean over them
+        return mean, both.mean().expand_as(mean)
+
+
+def drawn(relative_noise, steps, count=24):
+    prior = ToldGaussian()
+    observation = observe(Mask(), truth(prior), relative_noise)
+    samples = [e.sample for e in sample(prior, observation, Budget(1, steps), count) if e.sample is not None]
+    condition = observation.condition()
+    mean, variance = prior.denoise(None, None, condition)
+    return torch.cat(samples), mean, variance, prior.power_given(condition)
+
+
+@pytest.mark.parametrize("relative_noise", [0.1, 0.5])
+@pytest.mark.parametrize("steps", [8, 16])
+def test_the_average_of_samples_is_the_mean_of_one_evaluation(relative_noise, steps):
+    samples, mean, variance, _ = drawn(relative_noise, steps)
+    difference = (samples.mean(0, keepdim=True) - mean).square().mean().sqrt()
+    chance = (variance.mean() / len(samples)).sqrt()
+    assert difference < 1.1 * chance  # nothing but what 24 samples leave to chance
+
+
+@pytest.mark.parametrize("relative_noise", [0.1, 0.5])
+def test_samples_spread_as_the_posterior_does_at_all_frequencies(relative_noise):
+    samples, mean, variance, power = drawn(relative_noise, 8)
+    assert float(samples.var(0).mean() / variance.mean()) == pytest.approx(1, abs=0.1)  # the solver's error at 8 steps
+    found = torch.fft.rfft2(samples - mean, norm="ortho").abs().square().mean((0, 1))
+    radius = torch.hypot(torch.fft.fftfreq(SIZE)[:, None], torch.fft.rfftfreq(SIZE)[None])
+    for low, high in ((0.04, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.5)):
+        band = (radius >= low) & (radius < high)
+        assert abs(10 * np.log10(float(found[band].mean() / power[band].mean()))) < 1  # dB
+
+
+def test_chi2_of_samples_is_one():
+    prior = ToldGaussian()
+    observation = observe(Mask(), truth(prior), 0.3)
+    samples = [e.sample for e in sample(prior, observation, Budget(1, 8), 8) if e.sample is not None]
+    chi2 = ((torch.cat(samples) - observation.y) ** 2).mean() / observation.noise.offset
+    assert float(chi2) == pytest.approx(1, abs=0.06)
+
+
+def test_sampling_starts_higher_where_a_hole_is_and_not_for_a_dead_pixel():
+    variance = torch.full((1, 1, 64, 64), 0.01)
+    calm = start_level(variance)
+    dead, hole = variance.clone(), variance.clone()
+    dead[..., 20, 20] = 1
+    hole[..., 16:32, 16:32] = 1
+    assert start_level(dead) <= 2 * calm
+    assert 5 * calm <= start_level(hole) <= 20 * calm
+
+
+def test_blocks_of_about_equal_spread_begin_alike():
+    levels = {start_level(torch.full((1, 1, 64, 64), v)) for v in (0.0100, 0.0104, 0.0108)}
+    assert len(levels) == 1
+
+
+def test_coarse_structure_follows_the_data_when_the_prior_is_plugged_in():
+    # A prior with nearly all power in coarse structure: the mean over all frequencies says little about it.
+    prior = GaussianPrior(slope=4.0, cutoff=0.02)
+    x = truth(prior)
+    observation = observe(Mask(), x, 0.5)
+    *_, estimate = sample(prior, observation, Budget(1, 16), 4)
+    exact, _ = ToldGaussian(4.0, 0.02).denoise(None, None, observation.condition())
+    assert (estimate.mean - x).square().mean() < 2 * (exact - x).square().mean()

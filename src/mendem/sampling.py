@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import log2
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from mendem.noise_hash import normal
-from mendem.physics.mask import Mask
+from mendem.physics.exact import consistent, measured_pixels
 from mendem.physics.observation import Observation
 from mendem.priors.condition import Condition, unturn_image
 from mendem.priors.prior import Prior, never
@@ -36,6 +38,14 @@ BUDGETS = {"preview": Budget(1, 4), "balanced": Budget(2, 8), "best": Budget(8, 
 
 #: The order in which the symmetries are spent: each prefix is as varied as it can be.
 TURN_ORDER = (0, 7, 3, 4, 1, 6, 2, 5)
+
+
+#: Noise level of the last evaluation, in units of the signal's standard deviation: what is finer is not drawn.
+END_LEVEL = 0.02
+
+#: Noise level of the first one over the largest spread that the prior predicts. Less takes the posterior for white
+#: noise, which draws too little of what is smooth; more costs evaluations (`benchmarks/samplers.py`).
+START_OVER_SPREAD = 5.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,25 @@ def noise_levels(start: float, end: float, steps: int) -> list[float]:
     """Falling noise levels, ``steps`` of them, spaced as in EDM (Karras et al. 2022, equation 5, rho = 7)."""
     ramp = np.linspace(0, 1, steps)
     return [float(s) for s in (start ** (1 / 7) + ramp * (end ** (1 / 7) - start ** (1 / 7))) ** 7]
+
+
+def start_level(variance: Tensor) -> float:
+    """Noise level from which a sample about a mean of this variance (N, 1, H, W) is drawn.
+
+    The largest mean over 8 x 8 pixels counts: a hole does, a dead pixel does not. A power of 2, so that neighbouring
+    blocks begin alike and meet without a seam.
+    """
+    largest = START_OVER_SPREAD * float(avg_pool2d(variance, 8, ceil_mode=True).max().sqrt().clamp(min=END_LEVEL))
+    return 2.0 ** round(log2(largest))
+
+
+def plug_in_variance(sigma: float) -> float:
+    """Variance about the clean image that an unconditional prior predicts, as a proximal step weighs it.
+
+    That of a pixel of unit variance known to sigma (Song et al. 2023, Pi-GDM). The mean variance that the prior
+    predicts is far smaller, because most of an image is smooth, and would leave coarse structure to chance.
+    """
+    return sigma**2 / (1 + sigma**2)
 
 
 def chain(predict: Callable[[Tensor, float], Tensor], start: Tensor, levels: list[float]) -> Iterator[Tensor]:
@@ -114,15 +143,14 @@ def _hashed(place: Place, number: int, like: Tensor) -> Tensor:
 
 
 def keep_measured(estimate: Estimate, observation: Observation) -> Estimate:
-    """The estimate with what was measured without noise put back, where a datum is a pixel of the image."""
-    if not isinstance(observation.operator, Mask):
-        return estimate
-    measured = observation.operator.forward(observation.reliability) > 0
+    """The estimate with what was measured without noise put back (see `mendem.physics.exact`)."""
+    operator, y, reliability = observation.operator, observation.y, observation.reliability
+    sample = estimate.sample
     return replace(
         estimate,
-        mean=torch.where(measured, observation.y, estimate.mean),
-        variance=torch.where(measured, 0.0, estimate.variance),
-        sample=None if estimate.sample is None else torch.where(measured, observation.y, estimate.sample),
+        mean=consistent(operator, estimate.mean, y, reliability),
+        variance=torch.where(measured_pixels(operator, reliability, estimate.mean), 0.0, estimate.variance),
+        sample=None if sample is None else consistent(operator, sample, y, reliability),
     )
 
 
@@ -138,10 +166,12 @@ def _conditional(
         mean, variance = mean + (m - mean) / (i + 1), variance + (v - variance) / (i + 1)
         yield Estimate(mean, variance, None, -1, i + 1, total)
 
-    levels = noise_levels(observation.start_sigma, min(0.05, observation.start_sigma / 10), budget.steps)
+    highest = start_level(variance) if samples else END_LEVEL
+    levels = noise_levels(highest, min(END_LEVEL, highest / 20), budget.steps)
     done = Estimate(mean, variance, None, -1, budget.turns, total)
     for number in range(samples):
-        start = mean + levels[0] * _hashed(place, number, mean)
+        # x_t is the unknown image plus noise, so about the mean it spreads by both
+        start = mean + (levels[0] ** 2 + variance).sqrt() * _hashed(place, number, mean)
         cleans = chain(lambda x, sigma: prior.denoise(x, sigma, condition, check)[0], start, levels)
         yield from _count(done, cleans, number, budget)
 
@@ -152,11 +182,11 @@ def _plug_in(
     precision = observation.precision()
     start = observation.operator.adjoint(torch.zeros_like(observation.y))
     nothing = Condition(start, torch.zeros_like(start), torch.ones_like(start))
-    levels = noise_levels(observation.start_sigma, min(0.05, observation.start_sigma / 10), budget.steps)
+    levels = noise_levels(observation.start_sigma, END_LEVEL, budget.steps)
 
     def predict(x: Tensor, sigma: float) -> Tensor:
-        clean, variance = prior.denoise(x, sigma, nothing, check)
-        return observation.operator.prox(clean, observation.y, precision, float(variance.mean()))
+        clean, _ = prior.denoise(x, sigma, nothing, check)
+        return observation.operator.prox(clean, observation.y, precision, plug_in_variance(sigma))
 
     drawn: list[Tensor] = []
     state = Estimate(start, torch.zeros_like(start), None, -1, 0, samples * budget.steps)

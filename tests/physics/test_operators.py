@@ -5,9 +5,11 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from mendem.physics.block_mean import BlockMean
 from mendem.physics.blur import STD_PER_FWHM, Blur
 from mendem.physics.mask import Mask
 from mendem.physics.operator import prox_by_cg
+from mendem.physics.skipped_rows import SkippedRows
 from mendem.physics.tilt import TiltProjection
 
 SHAPE = (48, 56)
@@ -19,11 +21,22 @@ def operators():
         "identity": Mask(),
         "mask": Mask(kept),
         "blur": Blur.gaussian(SHAPE, 3.0),
+        "slanted blur": slanted_blur(),
         "tilt": TiltProjection(tuple(np.arange(-60.0, 61.0, 4.0)), SHAPE),
+        "block": BlockMean((4, 2)),
+        "rows": SkippedRows(4, SHAPE[0], offset=2),
     }
 
 
-@pytest.fixture(params=["identity", "mask", "blur", "tilt"])
+def slanted_blur():
+    """A Gaussian with a shift, so that the transfer function is complex and differs between the diagonals."""
+    fy, fx = torch.fft.fftfreq(SHAPE[0])[:, None], torch.fft.rfftfreq(SHAPE[1])[None, :]
+    width = 4.0 * fy**2 + 2 * 1.5 * fy * fx + 2.0 * fx**2
+    shift = torch.exp(-2j * torch.pi * (0.7 * fy + 0.3 * fx))
+    return Blur(torch.exp(-2 * torch.pi**2 * width) * shift, (4.0, 1.5, 2.0))
+
+
+@pytest.fixture(params=["identity", "mask", "blur", "slanted blur", "tilt", "block", "rows"])
 def operator(request):
     return operators()[request.param]
 

@@ -32,6 +32,26 @@ def test_transposing_swaps_what_belongs_to_an_axis():
     assert (turned.descriptor.psf_yy, turned.descriptor.psf_xx) == (0.0, 2.0)
 
 
+def test_transposing_swaps_block_factors():
+    descriptor = Descriptor(log2_block_y=3.0, log2_block_x=1.0, skipped=1.0).transposed()
+    assert (descriptor.log2_block_y, descriptor.log2_block_x, descriptor.skipped) == (1.0, 3.0, 1.0)
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_the_described_slant_turns_with_the_picture(turn):
+    """The second moments of a turned point-spread function, measured, are those that the turned descriptor tells."""
+    grid = torch.arange(-10.0, 11.0)
+    y, x = grid[:, None], grid[None, :]
+    yy, yx, xx = 5.0, 1.7, 2.0
+    spread = torch.exp(-(xx * y**2 - 2 * yx * y * x + yy * x**2) / (2 * (yy * xx - yx**2)))[None, None]
+    c = Condition(spread, torch.ones_like(spread), torch.ones_like(spread), Descriptor(psf_yy=yy, psf_yx=yx, psf_xx=xx))
+    turned = c.turned(turn)
+    weight = turned.y / turned.y.sum()
+    measured = [float((weight * t).sum()) for t in (y * y, y * x, x * x)]
+    told = turned.descriptor
+    assert measured == pytest.approx([told.psf_yy, told.psf_yx, told.psf_xx], rel=0.02)
+
+
 def test_two_measurements_are_weighted_by_their_precision():
     c = condition(0.5)
     x_t, sigma = torch.ones_like(c.y), torch.full((2, 1, 1, 1), 2.0)
@@ -48,6 +68,22 @@ def test_without_an_observation_this_is_the_preconditioning_of_edm():
     mean, std = pixelwise_posterior(torch.ones_like(c.y), sigma, nothing)
     assert torch.allclose(mean, torch.full_like(mean, 1 / (1 + 0.49)))  # c_skip
     assert torch.allclose(std, torch.full_like(std, 0.7 / (1 + 0.49) ** 0.5))  # c_out
+
+
+def test_where_nothing_was_measured_the_network_sees_nothing_of_the_datum():
+    c = condition()
+    reliability = c.reliability.clone()
+    reliability[..., :4] = 0
+    channels, _ = network_input(None, None, Condition(c.y, reliability, c.noise_std))
+    assert float(channels[..., :4].abs().max()) == 0
+
+
+def test_a_lifted_datum_is_shown_in_full_and_weighed_by_its_reliability():
+    c = condition()
+    full, _ = network_input(None, None, c)
+    some, _ = network_input(None, None, Condition(c.y, 0.2 * c.reliability, c.noise_std))
+    assert torch.equal(full[:, [1, 3]], some[:, [1, 3]])
+    assert torch.allclose(some[:, 2], torch.tensor(0.2))
 
 
 def test_the_network_is_told_whether_x_t_is_there():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import torch
 from torch import Tensor
 
+from mendem.physics.lifting import trust
 from mendem.physics.operator import is_constant, prox_by_cg
 from mendem.priors.condition import Descriptor
 
@@ -55,7 +57,8 @@ class Blur:
         return torch.fft.irfft2(spectrum / (weight * self.transfer.abs() ** 2 + 1), s=x0.shape[-2:])
 
     def lift(self, y: Tensor, reliability: Tensor, noise_std: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return y, reliability, noise_std
+        footprint = sqrt((self.moments[0] + self.moments[2]) / 2)
+        return y, reliability * trust(noise_std, footprint), noise_std
 
     def describe(self, descriptor: Descriptor) -> Descriptor:
         yy, yx, xx = self.moments

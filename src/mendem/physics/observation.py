@@ -82,4 +82,6 @@ class Observation:
             log2_pixel=0.0 if self.pixel_nm is None else log2(self.pixel_nm / 10),
             pixel_known=0.0 if self.pixel_nm is None else 1.0,
         )
-        return Condition(y * reliability, reliability, noise_std, self.operator.describe(descriptor))
+        return Condition(
+            torch.where(reliability > 0, y, 0.0), reliability, noise_std, self.operator.describe(descriptor)
+        )

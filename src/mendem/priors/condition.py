@@ -12,6 +12,17 @@ from torch import Tensor
 NOISE_FLOOR = 0.02
 
 
+#: Fields that change places when the image is transposed.
+TRANSPOSED = {
+    "correlation_y": "correlation_x",
+    "correlation_x": "correlation_y",
+    "log2_block_y": "log2_block_x",
+    "log2_block_x": "log2_block_y",
+    "psf_yy": "psf_xx",
+    "psf_xx": "psf_yy",
+}
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """The scalars that a pixel cannot tell, in the order in which the network reads them.
@@ -56,15 +67,7 @@ class Descriptor:
 
     def transposed(self) -> Descriptor:
         """The descriptor of the transposed image. Row offsets become column offsets, which no field tells."""
-        return replace(
-            self,
-            correlation_y=self.correlation_x,
-            correlation_x=self.correlation_y,
-            log2_block_y=self.log2_block_x,
-            log2_block_x=self.log2_block_y,
-            psf_yy=self.psf_xx,
-            psf_xx=self.psf_yy,
-        )
+        return replace(self, **{name: getattr(self, other) for name, other in TRANSPOSED.items()})
 
 
 #: Length of the network's descriptor: whether x_t is absent, its noise level, and the fields above.
@@ -99,13 +102,24 @@ class Condition:
             self, y=function(self.y), reliability=function(self.reliability), noise_std=function(self.noise_std)
         )
 
+    def transposed(self) -> Condition:
+        """The condition of the transposed image, with one descriptor or one for each picture."""
+        numbers = self.descriptor
+        if isinstance(numbers, Tensor):
+            names = [f.name for f in fields(Descriptor)]
+            numbers = numbers[:, [names.index(TRANSPOSED.get(name, name)) for name in names]]
+        else:
+            numbers = numbers.transposed()
+        return replace(self.map(lambda t: t.mT), descriptor=numbers)
+
     def turned(self, turn: int) -> Condition:
         """One of the eight symmetries of the square, 0 is the identity; see `turn_image`."""
         turned = self.map(lambda t: turn_image(t, turn))
-        if not turn & 4:
-            return turned
         assert isinstance(self.descriptor, Descriptor), "only one descriptor for the whole batch can be turned"
-        return replace(turned, descriptor=self.descriptor.transposed())
+        descriptor = self.descriptor.transposed() if turn & 4 else self.descriptor
+        if turn & 3 in (1, 2):  # one mirror reverses the slant of the point-spread function
+            descriptor = replace(descriptor, psf_yx=-descriptor.psf_yx)
+        return replace(turned, descriptor=descriptor)
 
 
 def turn_image(x: Tensor, turn: int) -> Tensor:

@@ -39,9 +39,8 @@ def network_input(x_t: Tensor | None, sigma: Tensor | None, condition: Condition
     else:
         seen = x_t * (1 + sigma**2).rsqrt()
         level = torch.stack([torch.zeros(count, device=y.device), sigma.flatten().log() / 4], dim=1).to(y.dtype)
-    channels = torch.cat(
-        [seen, reliability * y * (1 + noise**2).rsqrt(), reliability, reliability * noise.log() / 2], dim=1
-    )
+    measured = (reliability > 0).to(y.dtype)
+    channels = torch.cat([seen, measured * y * (1 + noise**2).rsqrt(), reliability, measured * noise.log() / 2], dim=1)
     numbers = condition.descriptor
     rows = numbers if isinstance(numbers, Tensor) else y.new_tensor([numbers.vector()])
     return channels, torch.cat([level, rows.to(y.dtype).expand(count, -1)], dim=1)
