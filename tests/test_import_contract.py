@@ -36,6 +36,7 @@ LEVELS = {
     "engine": 4,
     "provenance": 4,
     "restoration": 4,
+    "negative_control": 4,
     "streaming": 4,
     "training": 5,
     "cli": 6,

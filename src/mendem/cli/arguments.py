@@ -90,6 +90,12 @@ def _add_task(parser: Parser, task: type[Task]) -> None:
         add_parameter(advanced if f.metadata["advanced"] else common, f, hints[f.name])
     common.add_argument("--spread", metavar="FILE", help="also write the standard deviation of the result here")
     common.add_argument(
+        "--control",
+        metavar="FILE",
+        help="also restore images in which there is nothing to find, and write them here with what was made of them: "
+        "the negative control",
+    )
+    common.add_argument(
         "--dtype",
         choices=("same", "float32"),
         default="same" if task.keeps_measured else "float32",
@@ -108,7 +114,9 @@ def _add_task(parser: Parser, task: type[Task]) -> None:
         metavar="R0,R1,C0,C1",
         help="restore only rows R0 to R1 and columns C0 to C1 of each slice, ends not included (px; default all)",
     )
-    common.add_argument("--overwrite", action="store_true", help="replace OUT and the spread where they exist")
+    common.add_argument(
+        "--overwrite", action="store_true", help="replace OUT, the spread and the control where they exist"
+    )
     common.add_argument("--json", action="store_true", help="print one JSON object to standard output")
     parser.set_defaults(run=restore.run, task=task)
 

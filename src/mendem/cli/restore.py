@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem TASK IN OUT``; returns the exit status."""
     from mendem.cli import DONE, INTERRUPTED
+    from mendem.cli.control import check_control_name, control_lines, write_control
     from mendem.cli.progress import ProgressLine, interruptible
     from mendem.cli.report import print_json
     from mendem.io import read
@@ -27,12 +28,25 @@ def run(chosen: argparse.Namespace) -> int:
     task, files = task_and_files(chosen)
     options = Options(**{f.name: getattr(chosen, f.name) for f in fields(Options) if hasattr(chosen, f.name)})
     _refuse_existing(chosen)
+    check_control_name(chosen)
     image = read(chosen.input, chosen.voxel_size)
     inputs = {name: _slot_image(name, path, chosen.task) for name, path in files.items()}
 
+    from mendem.restoration import cancel_check
     from mendem.streaming import restore_file  # torch comes with it: after all that can be refused without
 
+    control: dict[str, Any] | None = None
+
     with interruptible("keeping what is finished") as cancel, ProgressLine(sys.stderr) as progress:
+
+        def started(run: Run) -> None:
+            nonlocal control
+            if not chosen.json:
+                _introduce(run)
+            if chosen.control is not None:
+                with ProgressLine(sys.stderr) as own:
+                    control = write_control(chosen, run, own, cancel_check(cancel))
+
         try:
             record, summary = restore_file(
                 image,
@@ -46,11 +60,14 @@ def run(chosen: argparse.Namespace) -> int:
                 region=chosen.region,
                 progress=progress,
                 cancel=cancel,
-                started=_quiet if chosen.json else _introduce,
+                started=started,
             )
         except Cancelled:
             progress.close()
-            raise
+            if control is None:
+                raise
+            print(f"mendem: interrupted; only {chosen.control} was written", file=sys.stderr)
+            return INTERRUPTED
     if chosen.json:
         print_json(
             {
@@ -58,13 +75,17 @@ def run(chosen: argparse.Namespace) -> int:
                 "spread": chosen.spread,
                 "partial": summary.partial,
                 "chi2": summary.chi2,
+                "novelty": record["novelty"],
                 "seconds": round(summary.seconds, 3),
                 "notes": record["notes"],
+                "control": control,
                 "provenance": record,
             }
         )
     else:
         _conclude(chosen, summary)
+        for line in control_lines(control) if control is not None else ():
+            print(line)
     return INTERRUPTED if summary.partial else DONE
 
 
@@ -97,7 +118,7 @@ def _slot_image(name: str, path: str, task: type[Task]) -> Image:
 
 def _refuse_existing(chosen: argparse.Namespace) -> None:
     """Say early, and with the option that allows it, that something is in the way."""
-    for path in (chosen.output, chosen.spread):
+    for path in (chosen.output, chosen.spread, chosen.control):
         if path is None or chosen.overwrite or os.path.isdir(path) or not os.path.exists(path):
             continue
         if os.path.exists(chosen.input) and os.path.samefile(path, chosen.input):
@@ -105,13 +126,9 @@ def _refuse_existing(chosen: argparse.Namespace) -> None:
         raise MendemError(f"{path} exists; give another name, or --overwrite to replace it")
 
 
-def _quiet(run: Run) -> None:
-    pass
-
-
 def _introduce(run: Run) -> None:
     """What was decided before the work begins, on standard output."""
-    from mendem.cli.report import describe_noise, image_line, megabytes
+    from mendem.cli.report import describe_noise, image_line, megabytes, novelty_line
 
     height, width = run.shape
     part = "" if run.shape == run.image.plane_shape else f", restoring {height} x {width} of each slice"
@@ -122,6 +139,8 @@ def _introduce(run: Run) -> None:
         f"prior {run.prior.name} on {run.device}, {blocks} block{'s' if blocks > 1 else ''}, "
         f"about {megabytes(run.memory_bytes)} of memory"
     )
+    if run.novelty is not None:
+        print(f"image: {novelty_line(run.novelty)}")
     for note in run.notes:
         print(f"note: {note}")
     sys.stdout.flush()

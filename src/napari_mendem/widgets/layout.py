@@ -77,7 +77,7 @@ class TaskLayout(QObject):
 
     def set_busy(self, busy: bool) -> None:
         """Enable what makes sense while a run is at work, or while none is."""
-        for widget in (self.restore, self.live):
+        for widget in (self.restore, self.control, self.live):
             widget.setEnabled(not busy)
         self.cancel.setEnabled(busy)
         self.progress.setVisible(busy)
@@ -183,19 +183,25 @@ class TaskLayout(QObject):
         self.restore = _button("Restore", "restore", "Restore the chosen region into new layers")
         self.restore.setDefault(True)
         self.cancel = _button("Cancel", "cancel", "Stop; what is finished is kept and marked partial (Esc)")
+        tip = "Restore an empty field with this noise, and a texture without edges, to see what the prior invents"
+        self.control = _button("Negative control", "control", f"<qt>{tip}; of the part in view.</qt>")
         run = QHBoxLayout()
         run.addWidget(self.restore)
         run.addWidget(self.cancel)
+        run.addWidget(self.control)
         self.progress = QProgressBar()
         self.progress.setObjectName("progress")
         self.progress.setTextVisible(True)
 
-        self.message, self.chi2 = _small(), _small()
+        self.message, self.chi2, self.control_found = _small(), _small(), _small()
         self.message.setObjectName("message")
         self.message.setVisible(False)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.chi2.setObjectName("chi2")
         self.chi2.setVisible(False)
+        self.control_found.setObjectName("control_found")
+        self.control_found.setVisible(False)
+        self.control_found.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.copy_python = _button("Copy as Python", "copy_python", "Python that makes the same result")
         self.copy_command = _button("Copy as command", "copy_command", "A command line that makes the same result")
         copy = QHBoxLayout()
@@ -209,6 +215,7 @@ class TaskLayout(QObject):
         foot.addWidget(self.progress)
         foot.addWidget(self.message)
         foot.addWidget(self.chi2)
+        foot.addWidget(self.control_found)
         foot.addLayout(copy)
         return foot
 
@@ -227,6 +234,7 @@ class TaskLayout(QObject):
             self.live,
             self.restore,
             self.cancel,
+            self.control,
             self.copy_python,
             self.copy_command,
         ]

@@ -21,6 +21,7 @@ from napari_mendem.preferences import preferences
 from napari_mendem.results import ResultLayers
 from napari_mendem.widgets import words
 from napari_mendem.widgets.connections import Connections
+from napari_mendem.widgets.control import NegativeControl
 from napari_mendem.widgets.layout import TaskLayout
 from napari_mendem.widgets.live import Live
 from napari_mendem.widgets.messages import Messages
@@ -71,11 +72,14 @@ class TaskWidget(Messages, QWidget):
         self._timer.setInterval(POLL)
         self._timer.timeout.connect(self._poll)
 
+        self.control = NegativeControl(self)
+
         ui.changed.connect(self._changed)
         ui.image.changed.connect(self._image_changed)
         ui.live.toggled.connect(self.live.set_on)
         ui.restore.clicked.connect(self.restore)
         ui.cancel.clicked.connect(self.cancel)
+        ui.control.clicked.connect(self.control.start)
         ui.copy_python.clicked.connect(lambda: self._copy(as_python=True))
         ui.copy_command.clicked.connect(lambda: self._copy(as_python=False))
         self.live.prepared.connect(self._prepared)
@@ -91,8 +95,8 @@ class TaskWidget(Messages, QWidget):
 
     @property
     def busy(self) -> bool:
-        """Whether a restoration is at work."""
-        return self._future is not None
+        """Whether a restoration or its negative control is at work."""
+        return self._future is not None or self.control.busy
 
     def restore(self) -> None:
         """Restore the chosen region of the chosen image into new layers; returns at once."""
@@ -113,21 +117,30 @@ class TaskWidget(Messages, QWidget):
         self._progress = RunProgress(self.ui.progress, f"{layer.name} · {self.task.title}")
         self.ui.set_busy(True)
         self._say("")
+        self.control.forget()
         self._future = workers.submit(self._job.work)
         self._timer.start()
 
     def cancel(self) -> None:
         """Stop the restoration; what is finished is kept and marked partial."""
+        if self.busy:
+            self.ui.cancel.setEnabled(False)
         if self._job is not None:
             self._job.cancel()
-            self.ui.cancel.setEnabled(False)
+        self.control.cancel()
 
-    def request(self) -> Request:
-        """All that the fields say; raises `MendemError` where they cannot be followed."""
+    def request_all(self) -> Request:
+        """All that the fields say, for all of the image; raises `MendemError` where they cannot be followed."""
         layer = self.ui.image.layer
         if layer is None:
             raise MendemError("there is no image: open one (File › Open), or a sample (File › Open Sample › Mendem)")
-        whole = self._whole(layer)
+        return self._whole(layer)
+
+    def request(self) -> Request:
+        """As `request_all`, for the chosen region and slices."""
+        whole = self.request_all()
+        layer = self.ui.image.layer
+        assert layer is not None
         planes = None
         if whole.image.plane_count > 1 and self.ui.slices.value() == "current":
             index = self.ui.region.slice_index()
@@ -159,6 +172,7 @@ class TaskWidget(Messages, QWidget):
         self.ui.noise.setText("")
         self.ui.set_samples_enabled()
         self._say("")
+        self.control.forget()
         if layer is None:
             self.ui.about.setText("No image is open")
             self.ui.show_slices(False)
@@ -187,7 +201,7 @@ class TaskWidget(Messages, QWidget):
         self.ui.noise.setToolTip(words.noise_tooltip(run))
         self.ui.suggest_noise(run.plan.noise.std_at(run.plan.normalisation.centre))
         if not self.ui.chi2.isVisibleTo(self):  # what the last run said about this image stays
-            self._say("\n".join(run.notes))
+            self._say(words.found_out(run))
         self._estimate()
 
     def _staged(self, words: str) -> None:
@@ -252,9 +266,11 @@ class TaskWidget(Messages, QWidget):
         said = [f"Cancelled: {summary.finished} of {summary.blocks} blocks are complete."] if summary.partial else []
         assert job.provenance is not None
         self._say("\n".join([*said, *job.provenance["notes"]]))
-        self.ui.chi2.setText(words.about_chi2(summary.chi2))
-        self.ui.chi2.setToolTip(words.CHI2_TOOLTIP)
-        self.ui.chi2.setVisible(summary.chi2 is not None)
+        assert job.run is not None
+        answer = words.about_answer(job.run, summary.chi2)
+        self.ui.chi2.setText(answer)
+        self.ui.chi2.setToolTip(words.ANSWER_TOOLTIP)
+        self.ui.chi2.setVisible(bool(answer))
         self._estimate()
 
     def _wanted_image(self) -> object:

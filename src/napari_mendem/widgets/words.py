@@ -79,8 +79,23 @@ def about_chi2(chi2: float | None) -> str:
     return f"chi² {chi2:.2f}: {'further from' if chi2 > 1 else 'closer to'} the data than the noise explains"
 
 
-CHI2_TOOLTIP = (
-    "<qt>How far the result is from the measured pixels, compared with what the noise and the spread of the result "
-    "predict. 1 is right. Clearly above 1, real structure was removed or the noise is underestimated; "
-    "clearly below 1, noise was kept or is overestimated.</qt>"
+def about_answer(run: Run, chi2: float | None) -> str:
+    """The consistency with the data, and how familiar the image is: ``chi² 1.02: … · familiar (novelty 0.3)``."""
+    return " · ".join(part for part in (about_chi2(chi2), run.novelty.short if run.novelty else "") if part)
+
+
+def found_out(run: Run) -> str:
+    """What is known before a run: its notes, a warning of an unfamiliar image among them, or that it is familiar."""
+    familiar = run.novelty is not None and run.novelty.familiar
+    said = (f"The prior finds this image {run.novelty.short}.",) if familiar and run.novelty else ()
+    return "\n".join((*run.notes, *said))
+
+
+ANSWER_TOOLTIP = (
+    "<qt>chi²: how far the result is from the measured pixels, compared with what the noise and the spread of the "
+    "result predict. 1 is right. Clearly above 1, real structure was removed or the noise is underestimated; "
+    "clearly below 1, noise was kept or is overestimated.<br>"
+    "Novelty: how unlike the pictures that the prior was trained on this image is, in the sizes of its structures, its "
+    "edges and grain, and where the prior is unsure. Of training pictures only one in twenty exceeds 1. "
+    "Risk: the novelty weighed by the error that the prior expects, which is what harm it may do.</qt>"
 )
