@@ -15,7 +15,22 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import calibration, invariance, large_file, machine, optional, pair, quality, report, speed
+from benchmarks import (
+    calibration,
+    control,
+    cost,
+    invariance,
+    large_file,
+    machine,
+    optional,
+    pair,
+    quality,
+    realism,
+    report,
+    samplers,
+    speed,
+    tasks,
+)
 from benchmarks.bm3d_client import Bm3d
 from benchmarks.process import ROOT
 from benchmarks.settings import Settings
@@ -23,10 +38,15 @@ from benchmarks.settings import Settings
 #: In this order: what is timed runs alone, before what fills all cores.
 SECTIONS = {
     "speed": speed.run,
+    "cost": cost.run,
     "pair": pair.run,
     "invariance": invariance.run,
     "quality": quality.run,
     "calibration": calibration.run,
+    "tasks": tasks.run,
+    "control": control.run,
+    "samplers": samplers.run,
+    "realism": realism.run,
     "noise": optional.noise,
     "stalls": optional.stalls,
     "memory": optional.memory,

@@ -10,6 +10,8 @@ from benchmarks.metrics import psnr
 
 #: Side of a crop in pixels.
 CROP = 128
+#: A panel of this name is a standard deviation: drawn on a scale of its own, from 0, and not scored.
+SPREAD = "spread"
 
 
 def keep(folder: Path, name: str, rows: list[tuple[str, dict[str, np.ndarray], str]]) -> None:
@@ -18,7 +20,7 @@ def keep(folder: Path, name: str, rows: list[tuple[str, dict[str, np.ndarray], s
     for i, (label, images, truth) in enumerate(rows):
         y, x = _busiest(images[truth])
         for j, (title, image) in enumerate(images.items()):
-            said = title if title == truth else f"{title}\n{psnr(image, images[truth]):.2f} dB"
+            said = title if title in (truth, SPREAD) else f"{title}\n{psnr(image, images[truth]):.2f} dB"
             arrays[f"{i}|{j}|{label}|{said}"] = np.asarray(image[y : y + CROP, x : x + CROP], np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / f"{name}.npz", **arrays)
@@ -61,7 +63,12 @@ def draw(folder: Path, name: str, target: Path) -> bool:
             axis = axes[i, int(j)]
             axis.set_axis_on()
             axis.set(xticks=[], yticks=[])
-            axis.imshow(pixels, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+            if title == SPREAD:
+                most = max(float(np.percentile(pixels, 99.5)), 1e-6)
+                axis.imshow(pixels, cmap="magma", vmin=0, vmax=most, interpolation="nearest")
+                title = f"{title}\n0 to {most:.1f} grey levels"
+            else:
+                axis.imshow(pixels, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
             axis.set_title(title, fontsize=9)
             if j == "0":
                 axis.set_ylabel(label, fontsize=9)

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from benchmarks import ours
+from benchmarks import ours, reliability
 from benchmarks.crops import keep
 from benchmarks.metrics import climb, coverage, psnr, ssim
 from benchmarks.noise import corrupt, white_db2
@@ -50,6 +50,7 @@ def run(settings: Settings) -> dict:
             if i % 10 == 9:
                 settings.say(f"{i + 1}/{len(cases)}")
     torch.set_num_threads(threads)
+    reliability.keep(settings.kept, "quality", rows)
     _keep_pictures(settings, cases, rows)
     return {"rows": rows, "notes": absent}
 
@@ -107,8 +108,11 @@ def _row(settings: Settings, case: Case) -> dict:
         if budget == MAIN:
             spread = np.asarray(restoration.std.data, np.float64)
             row["chi2"] = restoration.chi2
+            row["pixels"] = reliability.some(result, spread, picture.truth)
             row["coverage"] = coverage(result, spread, picture.truth)
             row["spread over error"] = float(np.sqrt(np.mean(spread**2) / np.mean((result - picture.truth) ** 2)))
+            squares = np.mean((image - result) ** 2) + np.mean((result - picture.truth) ** 2)
+            row["true chi2"] = float(squares / std**2)
             noise = restoration.provenance["noise"]
             variance = np.maximum(noise["offset"] + noise["gain"] * picture.truth, noise["floor"]).mean()
             row["noise found"] = float(np.sqrt(max(variance, 0)) / std)

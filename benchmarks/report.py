@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import ours
+from benchmarks import control, cost, novelty, ours, task_tables
 from benchmarks.crops import draw
 from benchmarks.quality import CLEAN_ENOUGH, MAIN, STEP, against
 from benchmarks.tables import plain, signed, table
@@ -16,10 +16,16 @@ from benchmarks.verdicts import aims, reading
 TITLES = {
     "pair": "A real pair",
     "quality": "Known truths with added noise",
+    "tasks": "Every kind of restoration, one prior",
     "speed": "Speed and memory",
+    "cost": "What an answer costs",
     "large": "A large file",
     "invariance": "What must not change a result",
     "calibration": "Is the spread right?",
+    "novelty": "Does the prior know what it does not know?",
+    "control": "Negative control",
+    "samplers": "Samplers",
+    "realism": "Do samples look real?",
     "noise": "Noise estimation",
     "stalls": "Live in napari",
     "memory": "Memory of one evaluation",
@@ -188,14 +194,23 @@ WRITERS = {
     "large": _large,
     "invariance": _invariance,
     "calibration": _calibration,
+    "tasks": task_tables.page,
+    "cost": cost.page,
+    "novelty": novelty.page,
+    "control": control.markdown,
+    "samplers": lambda result: [plain(result["rows"])],
+    "realism": lambda result: [plain(result["rows"])],
     "noise": lambda result: [plain(result["rows"])],
     "stalls": lambda result: [plain(result["rows"])],
     "memory": lambda result: [plain(result["rows"])],
 }
 
 
+PICTURES = {"pair": ["pair"], "tasks": task_tables.pictures(), "control": ["control"], "realism": ["unconditional"]}
+
+
 def _pictures(name: str, page: Path, kept: Path, result: dict) -> list[str]:
-    names = {"pair": ["pair"]}.get(name, [])
+    names = PICTURES.get(name, [])
     if name == "quality":
         names = [g.replace(" ", "-") for g in dict.fromkeys(r["group"] for r in result["rows"])]
     parts = []

@@ -70,6 +70,12 @@ def main() -> None:
     widget.findChild(object, "advanced").expand(animate=False)
     spin_for(0.3)
     widget.grab().save(str(IMAGES / "denoise-widget.png"))
+    widget.findChild(object, "advanced").collapse(animate=False)
+    viewer.layers["Neuropil · Denoise"].visible = True
+    viewer.layers["Neuropil · Denoise spread"].visible = False
+    widget.ui.control.click()
+    spin(lambda: not widget.busy)
+    shot("control")
     viewer.close()
 
 

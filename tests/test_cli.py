@@ -211,7 +211,7 @@ def test_the_demo_opens_no_window_where_there_is_none_to_open(monkeypatch):
 
 
 def test_train_writes_weights_that_serve_as_a_prior(tmp_path, capsys, monkeypatch, micrograph):
-    from mendem.training import train as loop
+    from mendem.training import pack
     from mendem.training.pool import Source
 
     recipe = tmp_path / "recipe.toml"
@@ -222,8 +222,8 @@ def test_train_writes_weights_that_serve_as_a_prior(tmp_path, capsys, monkeypatc
         '[coverage]\npixel_nm = [5.0, 10.0]\nmodalities = ["SEM"]\ndegradations = ["noise"]\n'
     )
     picture = np.random.default_rng(0).normal(size=(128, 128)).astype(np.float32)
-    monkeypatch.setattr(loop, "public_sources", lambda data: [Source("noise", 1.0, [picture])])
-    monkeypatch.setattr(loop, "synthetic_sources", lambda shapes, tissue: [])
+    monkeypatch.setattr(pack, "public_sources", lambda *given: [Source("noise", 1.0, [picture])])
+    monkeypatch.setattr(pack, "synthetic_sources", lambda shapes, tissue: [])
     command = ["train", str(recipe), "--data", str(tmp_path), "--run", str(tmp_path / "run"), "--device", "cpu"]
     assert main(command) == 0
     weights = tmp_path / "run" / "weights.safetensors"

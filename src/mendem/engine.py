@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mendem.appraisal.novelty import Novelty, assess
 from mendem.blocks import ALIGN, BLOCK, HALO, Blender, Block, Region, blocks_of, checked_region, on_grid, with_halo
 from mendem.device import available_bytes, choose_device, choose_dtype
 from mendem.errors import Cancelled, MendemError
@@ -26,6 +27,7 @@ class Run:
 
     ``region`` is the part of each slice that is restored; ``planes`` the slices. ``binning`` is the factor by which the
     image is shrunk to suit the prior, 1 for none. ``memory_bytes`` is the expected peak beside input and output.
+    ``novelty`` is how unlike the prior's training the image is, None where the prior cannot tell.
     """
 
     image: Image
@@ -40,6 +42,7 @@ class Run:
     binning: int
     memory_bytes: int
     notes: tuple[str, ...]
+    novelty: Novelty | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -113,6 +116,7 @@ def prepare(
 ) -> Run:
     """Load the prior, look at the whole image, decide how it will be restored; `MendemError` where it cannot be."""
     from mendem.priors.network_prior import load_prior
+    from mendem.priors.noise_reader import read_noise
 
     options, inputs = options or Options(), inputs or {}
     if unknown := sorted(set(inputs) - {slot.name for slot in task.inputs}):
@@ -128,7 +132,8 @@ def prepare(
     with np.errstate(over="ignore"):  # what float32 does not hold counts as not measured
         plan = task.plan(image, inputs)
         if plan.noise_from_one_image:
-            better = refine_noise(image, plan.noise, plan.normalisation, prior, device)
+            read = read_noise(image, plan.noise, device)
+            better = refine_noise(image, read, plan.normalisation, prior, device)
             plan = replace(plan, noise=better)
     said = (*image.metadata.get("notes", ()), *check_intensities(image, plan.normalisation))
     if not (image.voxel_size and image.voxel_size.known or any("voxel size" in note for note in said)):
@@ -138,6 +143,10 @@ def prepare(
         why = ("No noise was found: what was measured comes back as it is.",)
     elif options.resample:
         binning, why = choose_binning(image, plan.noise, prior.coverage)
+    with np.errstate(over="ignore"):
+        novelty = assess(image, binned_noise(plan.noise, binning), plan.normalisation, prior, device, binning)
+    if novelty is not None and novelty.warning is not None:
+        why += (novelty.warning,)
     rows, columns = (min(b - a, BLOCK) / BLOCK * (BLOCK + 2 * HALO) for a, b in (region[:2], region[2:]))
     needed = int(rows * columns * prior.bytes_per_pixel)
     tile = options.tile
@@ -157,6 +166,7 @@ def prepare(
         binning=binning,
         memory_bytes=needed,
         notes=(*said, *plan.notes, *why),
+        novelty=novelty,
     )
 
 

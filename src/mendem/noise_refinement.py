@@ -1,15 +1,13 @@
-"""The noise of one image, estimated once more with the prior's help (indirect inference).
+"""The level of the noise of one image, estimated once more with the prior's help (indirect inference).
 
 A restored window takes the place of the truth: synthetic noise of the believed kind is added and restored away again.
-Where the real residual has less or more power at some frequency than the synthetic one, the noise has. What the
-restoration removes wholly tells most, so a smooth spectrum is fitted there and carried on to the low frequencies, where
-noise and texture look alike.
+Where the real residual has less power than the synthetic one, the noise has.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from mendem.normalise import Normalisation
 from mendem.physics.defects import reliable
 from mendem.physics.mask import Mask
 from mendem.physics.noise import NoiseModel
+from mendem.physics.noise_spectrum import SHARE, gaussian_spectrum
 from mendem.physics.observation import Observation
 from mendem.priors.prior import Prior
 
@@ -31,19 +30,15 @@ SMALLEST = 96
 #: At most so many rounds; fewer once nothing moves by more than this share.
 ROUNDS = 5
 SETTLED = 0.02
-#: What one round may change the power at a frequency by.
+#: By what power ratios one round is impressed at most.
 STEP = 4.0
-
-_F = np.arange(9) / 16
-_ONCE = np.r_[0.5, np.ones(7), 0.5]  # shares of the grid frequencies 0, 1/16, …, 1/2 in the whole spectrum
-_SHARE = np.outer(_ONCE, _ONCE) / 64
 
 
 def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Prior, device: str) -> NoiseModel:
-    """A better noise model of ``image``, in its units; ``noise`` itself where there is nothing to learn from.
+    """The noise model of ``image`` with a better level, in its units; ``noise`` itself where nothing can be learned.
 
-    The spectrum, and so the correlation, may change. The level is never raised above the first estimate: the
-    residual also holds texture that the restoration lost, which is no noise.
+    The level may fall, and is never raised: the residual also holds texture that the restoration lost, which is no
+    noise. The spectrum is kept: texture and correlated noise look alike to this test.
 
     Parameters
     ----------
@@ -62,26 +57,27 @@ def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Pr
     kept = reliable(u, believed.std_at(0.0))
     u = torch.where(kept > 0, u, torch.zeros_like(u))
     if believed.spectrum is None:
-        believed = replace(believed, spectrum=_exponential(*believed.correlation))
+        believed = replace(believed, spectrum=gaussian_spectrum(*believed.correlation))
+    spectrum = np.asarray(believed.spectrum)
     size = u.shape[-1]
     white = torch.stack([normal(0, i, 0, 0, range(size), range(size), device) for i in range(len(u))])[:, None]
     f = np.fft.fftfreq(size)
+    filter_ = np.sqrt(np.maximum(believed.spectrum_at(f[:, None], f[None, :]), 0))
+    coloured = torch.fft.ifft2(torch.fft.fft2(white) * torch.from_numpy(filter_).float().to(device)).real
     share = 1.0  # of the variance that was believed at first
     for _ in range(ROUNDS):
-        spectrum = np.asarray(believed.spectrum)
-        filter_ = np.sqrt(np.maximum(believed.spectrum_at(f[:, None], f[None, :]), 0))
-        coloured = torch.fft.ifft2(torch.fft.fft2(white) * torch.from_numpy(filter_).float().to(device)).real
         mean = _restore(u, kept, believed, prior)
         std = believed.variance(mean).sqrt()
         again = mean + std * coloured
         measured = _power(kept * (u - mean) / std)
         expected = _power(kept * (again - _restore(again, kept, believed, prior)) / std)
         removed = np.clip(expected / _power(kept * coloured), 0, 1)
-        power = _smooth(spectrum * np.clip(measured / expected, 1 / STEP, STEP), removed**2)
-        level = float((_SHARE * power).sum())
-        before, share = share, min(share * level, 1.0)
-        believed = _with_spectrum(believed, power / level, share / before)
-        if float((_SHARE * np.abs(power / level - spectrum)).sum()) + abs(share / before - 1) < SETTLED:
+        # what is removed wholly tells most, and of that the high frequencies, where there is least texture
+        weight = removed**2 * np.outer(SHARE, SHARE) * np.minimum(spectrum, 1)
+        change = float(np.exp(np.average(np.log(np.clip(measured / expected, 1 / STEP, STEP)), weights=weight)))
+        before, share = share, min(share * change, 1.0)
+        believed = _weaker(believed, share / before)
+        if abs(share / before - 1) < SETTLED:
             break
     return replace(believed.affine(-norm.centre / norm.scale, 1 / norm.scale), method=f"{noise.method}, then the prior")
 
@@ -120,46 +116,6 @@ def _power(residual: Tensor) -> np.ndarray:
     return (total / count).reshape(9, 9) + 1e-30
 
 
-def _smooth(power: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """White noise through a Gaussian low pass, plus white noise, fitted to the logarithm of 9 x 9 powers."""
-    from scipy.optimize import least_squares
-
-    wanted = np.log(power)
-    root = np.sqrt(weight * _SHARE)
-
-    def model(p: np.ndarray) -> np.ndarray:
-        low_pass = (2 * np.pi) ** 2 * ((p[1] * _F[:, None]) ** 2 + (p[2] * _F) ** 2)
-        return np.logaddexp(p[0] - low_pass, p[3])
-
-    def fit(width: float) -> Any:
-        start = [wanted.max(), width, width, wanted.min() - 1]
-        lowest, highest = wanted.min() - 15, wanted.max() + 5
-        bounds = ([lowest, 0, 0, lowest], [highest, 1.5, 1.5, highest])
-        return least_squares(lambda p: (root * (model(p) - wanted)).ravel(), start, bounds=bounds, xtol=1e-5, ftol=1e-5)
-
-    best = min((fit(0.2), fit(0.6)), key=lambda found: found.cost)
-    return np.exp(model(best.x))
-
-
-def _exponential(rho_y: float, rho_x: float) -> tuple[tuple[float, ...], ...]:
-    """Spectrum of noise whose correlation falls exponentially along each axis."""
-
-    def axis(rho: float) -> np.ndarray:
-        rho = min(max(rho, -0.9), 0.9)
-        return (1 - rho**2) / (1 + rho**2 - 2 * rho * np.cos(2 * np.pi * _F))
-
-    spectrum = np.outer(axis(rho_y), axis(rho_x))
-    return tuple(map(tuple, (spectrum / (_SHARE * spectrum).sum()).tolist()))
-
-
-def _with_spectrum(noise: NoiseModel, spectrum: np.ndarray, factor: float) -> NoiseModel:
-    """The model with another normalised spectrum, and with ``factor`` times the variance."""
-    cosine = np.cos(2 * np.pi * _F)
-    return replace(
-        noise,
-        offset=noise.offset * factor,
-        gain=noise.gain * factor,
-        floor=noise.floor * factor,
-        correlation=(float((_SHARE * spectrum * cosine[:, None]).sum()), float((_SHARE * spectrum * cosine).sum())),
-        spectrum=tuple(map(tuple, spectrum.tolist())),
-    )
+def _weaker(noise: NoiseModel, factor: float) -> NoiseModel:
+    """The model with ``factor`` times the variance."""
+    return replace(noise, offset=noise.offset * factor, gain=noise.gain * factor, floor=noise.floor * factor)

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from mendem.appraisal.consistency import Band, residual_bands
 from mendem.blocks import Region
 from mendem.engine import Progress, Run, execute, prepare
 from mendem.errors import Cancelled, MendemError
 from mendem.image import Image, VoxelSize
 from mendem.options import Options
+from mendem.physics.noise import NoiseModel
 from mendem.provenance import provenance
 from mendem.tasks.base import Task
 
@@ -48,6 +50,12 @@ class Restoration:
     partial: bool
     chi2: float | None
     notes: tuple[str, ...]
+
+    @property
+    def bands(self) -> list[Band]:
+        """The whitened residual of the middle slice by frequency band (see `mendem.appraisal.consistency`)."""
+        restored, residual = (np.asarray(i.read(i.plane_count // 2), np.float64) for i in (self.image, self.residual))
+        return residual_bands(restored + residual, restored, NoiseModel(**self.provenance["noise"]))
 
 
 def as_image(data: Image | Any) -> Image:

@@ -37,6 +37,16 @@ def test_transposing_swaps_block_factors():
     assert (descriptor.log2_block_y, descriptor.log2_block_x, descriptor.skipped) == (1.0, 3.0, 1.0)
 
 
+def test_a_batch_is_transposed_as_one_picture_is():
+    one = Descriptor(0.1, 0.7, 1.0, 0.2, 0.3, 0.0, 3.0, 1.0, 1.0, 5.0, 1.7, 2.0, -0.5, 1.0)
+    y = torch.randn((2, 1, 6, 8), generator=torch.Generator().manual_seed(0))
+    c = Condition(y, torch.ones_like(y), torch.ones_like(y), one)
+    batch = Condition(c.y, c.reliability, c.noise_std, torch.tensor([one.vector()] * 2))
+    assert torch.equal(c.transposed().y, c.turned(4).y)
+    assert c.transposed().descriptor == c.turned(4).descriptor
+    assert torch.allclose(batch.transposed().descriptor[1], torch.tensor(one.transposed().vector()))
+
+
 @pytest.mark.parametrize("turn", range(8))
 def test_the_described_slant_turns_with_the_picture(turn):
     """The second moments of a turned point-spread function, measured, are those that the turned descriptor tells."""

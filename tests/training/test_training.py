@@ -1,4 +1,4 @@
-"""Training data, degradations, and a loop that can be interrupted."""
+"""A run that can be interrupted, and what it leaves."""
 
 import json
 
@@ -9,98 +9,108 @@ import torch
 from mendem.errors import MendemError
 from mendem.priors import checkpoint
 from mendem.priors.network import UNet
-from mendem.training import train as loop
-from mendem.training.batches import Batches
-from mendem.training.degrade import DegradeOptions, degrade, noise_fields
+from mendem.training.degrade import DegradeOptions, degrade
 from mendem.training.export import export
-from mendem.training.pool import Source, block_mean, public_sources
+from mendem.training.objective import joined, loss, questions
+from mendem.training.pool import Source
 from mendem.training.shapes import shapes
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def test_the_noise_fields_have_unit_variance_and_the_stated_correlation():
-    field, lag = noise_fields(generator(), 24, 128, DegradeOptions())
-    assert torch.allclose(field.var((1, 2, 3)), torch.ones(24), atol=0.15)  # correlated: few independent pixels
-    measured_y = (field * field.roll(1, -2)).mean((1, 2, 3)) / field.var((1, 2, 3))
-    measured_x = (field * field.roll(1, -1)).mean((1, 2, 3)) / field.var((1, 2, 3))
-    assert torch.allclose(torch.stack([measured_y, measured_x], 1), lag, atol=0.08)
-
-
-def test_the_believed_noise_is_the_real_one_where_no_jitter_is_asked_for():
-    options = DegradeOptions(level=(0.5, 0.5), signal_dependent=0, hole=0, unconditional=0, level_jitter=0)
-    target, condition = degrade(torch.zeros(16, 1, 96, 96), generator(), options)
-    ratio = (condition.y - target).std((1, 2, 3)) / condition.noise_std.mean((1, 2, 3))
-    assert torch.allclose(ratio, torch.ones(16), atol=0.25) and abs(float(ratio.mean()) - 1) < 0.06
-
-
-def test_what_is_hidden_leaves_no_trace_in_the_observation():
-    options = DegradeOptions(hole=1.0, unconditional=0)
-    _, condition = degrade(torch.randn(8, 1, 64, 64), generator(), options)
-    assert float((condition.y * (1 - condition.reliability)).abs().max()) == 0
-    assert 0.3 < float(condition.reliability.mean()) < 1
-
-
-def test_shapes_are_the_same_for_the_same_seed_and_standardised():
-    a, b, c = shapes(1, 64), shapes(1, 64), shapes(2, 64)
-    assert np.array_equal(a, b) and not np.array_equal(a, c)
-    assert abs(a.mean()) < 1e-4 and abs(a.std() - 1) < 1e-3
-
-
-def test_batches_are_finite_of_the_right_size_and_take_thin_pictures():
-    sources = [Source("thin", 1.0, [np.random.default_rng(0).normal(size=(20, 300)).astype(np.float32)])]
-    batch = Batches(sources, 4, 48, 0).next()
-    assert batch.shape == (4, 1, 48, 48) and bool(torch.isfinite(batch).all())
-
-
-def test_block_means_keep_the_mean():
-    x = np.arange(64.0).reshape(4, 4, 4)
-    assert block_mean(x).mean() == pytest.approx(x.mean()) and block_mean(x).shape == (2, 2, 2)
-
-
-def test_training_and_validation_pictures_are_disjoint(shared_data):
-    training = {s.name: s.pictures for s in public_sources(shared_data / "train", "train")}
-    validation = {s.name: s.pictures for s in public_sources(shared_data / "train", "validation")}
-    assert set(validation) <= set(training)
-    for name, pictures in validation.items():
-        seen = {p.tobytes() for p in training[name]}
-        assert pictures and not any(p.tobytes() in seen for p in pictures)
-
+from mendem.training.state import AVERAGE, CURRENT, Progress, save_current
+from mendem.training.stream import Ahead, Stream, degrade_options
+from mendem.training.train import share_of_rate, train
 
 RECIPE = {
     "network": {"widths": [8, 16], "blocks": [1, 1], "descriptor": 16},
     "data": {"shapes": 2, "tissue": 0},
-    "train": {"batch": 4, "patch": 32, "rate": 1e-3, "ema": 0.9, "absent": 0.5, "seed": 0},
+    "train": {"batch": 5, "group": 3, "patch": 32, "rate": 1e-3, "ema": 0.9, "absent": 0.5, "seed": 0},
     "coverage": {"pixel_nm": [6.0, 40.0], "modalities": ["SEM"], "degradations": ["noise"]},
 }
+SOURCES = [Source("shapes", 1.0, [shapes(seed, 64) for seed in range(2)])]
 
 
-def test_a_run_resumes_and_can_be_exported(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "public_sources", lambda folder: [])
+class Steps:
+    """A clock that goes one second for each look at it: a step of training takes one."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1
+        return self.now
+
+
+def steps(run, minutes, **more):
+    return train(RECIPE, SOURCES, run, minutes, clock=Steps(), **more)
+
+
+def saved(run):
+    return torch.load(run / "state.pt", weights_only=True)
+
+
+def test_a_run_resumes_and_can_be_exported(tmp_path):
     run = tmp_path / "run"
-    loop.train(RECIPE, tmp_path, run, minutes=0.03)
-    first = torch.load(run / "state.pt", weights_only=True)["step"]
-    loop.train(RECIPE, tmp_path, run, minutes=0.06)
-    second = torch.load(run / "state.pt", weights_only=True)["step"]
-    assert 0 < first < second
-    losses = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
-    assert len(losses) == 2 and np.isfinite(losses).all()
+    assert steps(run, 1 / 10, leg=1 / 20).step == 3
+    assert steps(run, 1 / 10).step == 6 == saved(run)["step"]
+    assert steps(run, 1 / 10).step == 6, "what is finished is not trained further"
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [3, 6] and all(np.isfinite(line["loss"]) for line in log)
     export(RECIPE, run, tmp_path / "weights.safetensors")
     _, facts = checkpoint.load(tmp_path / "weights.safetensors")
-    assert facts["steps"] == second and facts["recipe"]["train"]["seed"] == 0
+    assert facts["steps"] == 6 and facts["recipe"]["train"]["seed"] == 0
 
 
-def test_the_loss_falls_on_a_batch_that_is_seen_again_and_again():
+def test_the_small_files_are_enough_to_go_on(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    steps(here, 1 / 10, leg=1 / 20)
+    export(RECIPE, here, here / AVERAGE)
+    save_current(RECIPE, here)
+    before = saved(here)
+    there.mkdir()
+    for name in (AVERAGE, CURRENT):
+        (there / name).write_bytes((here / name).read_bytes())
+    recipe = {**RECIPE, "train": {**RECIPE["train"], "rate": 0.0}}  # so that what is loaded can be compared
+    assert train(recipe, SOURCES, there, 1 / 10, leg=1 / 60, clock=Steps()) == Progress(4, 4.0, fresh=3)
+    after = saved(there)
+    for name, value in before["network"].items():
+        assert torch.allclose(after["network"][name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_the_averaged_weights_alone_are_enough_too(tmp_path):
+    steps(tmp_path, 1 / 10, leg=1 / 20)
+    export(RECIPE, tmp_path, tmp_path / AVERAGE)
+    (tmp_path / "state.pt").unlink()
+    assert steps(tmp_path, 1 / 2, leg=1 / 60).step == 4
+
+
+def test_the_rate_starts_slowly_and_falls_over_the_whole_budget():
+    assert share_of_rate(Progress(0, 0.0), 1, 200) == pytest.approx(1 / 200)
+    assert share_of_rate(Progress(1000, 30.0), 1, 200) == pytest.approx(0.51)
+    assert share_of_rate(Progress(1000, 60.0), 1, 200) == pytest.approx(0.02)
+    assert share_of_rate(Progress(1000, 30.0, fresh=990), 1, 200) < 0.05
+
+
+def test_starting_from_another_network_is_refused(tmp_path):
+    recipe = {**RECIPE, "network": {"widths": [8], "blocks": [1], "descriptor": 16}}
+    train(recipe, SOURCES, tmp_path / "a", 1 / 60, clock=Steps())
+    export(recipe, tmp_path / "a", tmp_path / "weights.safetensors")
+    with pytest.raises(MendemError, match="another shape"):
+        steps(tmp_path / "b", 1 / 60, start=tmp_path / "weights.safetensors")
+
+
+def test_exporting_what_was_never_trained_says_so(tmp_path):
+    with pytest.raises(MendemError, match="train first"):
+        export(RECIPE, tmp_path, tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("weighting", ["relative", "posterior", "signal"])
+def test_the_loss_falls_on_a_batch_that_is_seen_again_and_again(weighting):
     clean = torch.from_numpy(np.stack([shapes(seed, 32) for seed in range(4)]))[:, None].float()
-    target, condition = degrade(clean, generator(), DegradeOptions(hole=0, unconditional=0))
+    asked = questions(*degrade(clean, torch.Generator().manual_seed(0), DegradeOptions(hole=0)))
     torch.manual_seed(0)
     network = UNet(**RECIPE["network"])
     optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
     values = []
     for _ in range(60):
-        value = loop.loss(network, target, condition, None, None)
+        value = loss(network, asked, weighting)
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
@@ -108,6 +118,38 @@ def test_the_loss_falls_on_a_batch_that_is_seen_again_and_again():
     assert values[-1] < 0.9 * values[0]
 
 
-def test_exporting_what_was_never_trained_says_so(tmp_path):
-    with pytest.raises(MendemError, match="train first"):
-        export(RECIPE, tmp_path, tmp_path / "weights.safetensors")
+def test_a_stream_holds_the_stated_share_without_x_t_and_repeats_itself():
+    batch = Stream(SOURCES, RECIPE, 3, "cpu").next()
+    assert batch.channels.shape == (5, 4, 32, 32) and batch.target.shape == (5, 1, 32, 32)
+    # groups of 3 and 2: half of each, rounded to even
+    assert batch.descriptor[:, 0].tolist() == [1, 1, 0, 1, 0]
+    again = Stream(SOURCES, RECIPE, 3, "cpu").next()
+    assert torch.equal(batch.channels, again.channels)
+    assert all(bool(torch.isfinite(t).all()) for t in batch)
+
+
+def test_drawing_ahead_gives_the_same_batches_and_their_errors():
+    stream = Ahead(Stream(SOURCES, RECIPE, 3, "cpu").next, "cpu")
+    direct = Stream(SOURCES, RECIPE, 3, "cpu")
+    assert all(torch.equal(stream.next().channels, direct.next().channels) for _ in range(3))
+    stream.close()
+
+    def fail():
+        raise ValueError("nothing to draw")
+
+    broken = Ahead(fail, "cpu")
+    with pytest.raises(ValueError, match="nothing to draw"):
+        broken.next()
+    broken.close()
+
+
+def test_joined_questions_keep_their_order():
+    parts = [questions(*degrade(torch.zeros(n, 1, 16, 16), torch.Generator(), DegradeOptions())) for n in (1, 2)]
+    assert torch.equal(joined(parts).channels[1:], parts[1].channels)
+
+
+def test_recipes_can_change_the_noise_and_nothing_unknown():
+    options = degrade_options({"degrade": {"skip": 0.5, "less_noise": [0.1, 0.2], "draws": {"level": [0.25, 2.5]}}})
+    assert options.skip == 0.5 and options.less_noise == (0.1, 0.2) and options.draws.level == (0.25, 2.5)
+    with pytest.raises(TypeError):
+        degrade_options({"degrade": {"rain": 1}})

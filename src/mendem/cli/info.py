@@ -63,7 +63,8 @@ def installation() -> dict[str, Any]:
     for path in sorted(models_folder().glob("*/weights.safetensors")):
         facts = read_header(path)
         name = path.parent.name
-        priors.append({"name": name, "default": name == DEFAULT_PRIOR, "file": str(path), **facts["coverage"]})
+        about = {"name": name, "default": name == DEFAULT_PRIOR, "file": str(path), **facts["coverage"]}
+        priors.append({**about, "tells_novelty": facts.get("familiar") is not None})
     return {
         "versions": software_versions(),
         "devices": devices,
@@ -87,6 +88,8 @@ def _installation_lines(about: dict[str, Any]) -> list[str]:
         default = ", the default" if prior["default"] else ""
         lines.append(f"prior      {prior['name']}{default}: trained on {', '.join(prior['modalities'])}")
         lines.append(f"           pixels of {finest:g} to {coarsest:g} nm; {'; '.join(prior['degradations'])}")
+        if prior["tells_novelty"]:
+            lines.append("           tells how unlike its training an image is")
     if not about["priors"]:
         lines.append("prior      none is installed: give a .safetensors file with --prior")
     lines.append(f"reads      {' '.join(about['formats']['readable'])}")
@@ -156,6 +159,9 @@ def _history(record: Any) -> list[str]:
     chi2 = record.get("chi2")
     unjudged = record.get("partial") and chi2 is None
     lines = [made if unjudged else f"{made}, {chi2_line(chi2)}"]
+    novelty = record.get("novelty")
+    if isinstance(novelty, dict):
+        lines.append(f"  novelty {novelty.get('novelty'):.2g}, risk {novelty.get('risk'):.2g} (familiar below 1)")
     if record.get("quantity"):
         lines.append(f"  this is its {record['quantity']}")
     if record.get("partial"):

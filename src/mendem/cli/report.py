@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mendem.appraisal.novelty import Novelty
     from mendem.image import Image
     from mendem.physics.noise import NoiseModel
 from mendem.wording import is_consistent, number
@@ -58,6 +59,11 @@ def chi2_line(chi2: float | None) -> str:
     if is_consistent(chi2):
         return f"chi² {chi2:.2f} (consistent with the data)"
     return f"chi² {chi2:.2f} (1 is right: the noise or the prior does not fit this image)"
+
+
+def novelty_line(novelty: Novelty) -> str:
+    """How like its training the prior finds the image; its warning, where there is one, is a note of the run."""
+    return novelty.short
 
 
 def plain(value: Any) -> Any:

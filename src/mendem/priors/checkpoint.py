@@ -39,24 +39,27 @@ def save(network: UNet, coverage: Coverage, path: Path, facts: dict[str, Any]) -
     """Write float16 weights; ``facts`` (recipe, data, training) are kept in the header as JSON."""
     from safetensors.torch import save_file
 
-    header = {
-        "mendem": json.dumps(
-            {
-                "conditioning": CONDITIONING,
-                "network": network.config,
-                "coverage": {
-                    "pixel_nm": list(coverage.pixel_nm),
-                    "modalities": list(coverage.modalities),
-                    "degradations": list(coverage.degradations),
-                },
-                **facts,
-            }
-        )
-    }
+    header = write_header(
+        {
+            "conditioning": CONDITIONING,
+            "network": network.config,
+            "coverage": {
+                "pixel_nm": list(coverage.pixel_nm),
+                "modalities": list(coverage.modalities),
+                "degradations": list(coverage.degradations),
+            },
+            **facts,
+        }
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(
         {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in network.state_dict().items()}, path, header
     )
+
+
+def write_header(facts: dict[str, Any]) -> dict[str, str]:
+    """What `read_header` reads, as safetensors keeps it."""
+    return {"mendem": json.dumps(facts)}
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mendem.appraisal.novelty import Reference
 from mendem.priors import checkpoint
+from mendem.priors.calibration import IDENTITY, Calibration, read_calibration
 from mendem.priors.condition import Condition
 from mendem.priors.network import Block, UNet
 from mendem.priors.precondition import denoise
@@ -50,6 +52,10 @@ class NetworkPrior:
     """
 
     conditional = True
+    #: Corrects the spread of the answer, which is asked for without a noisy image; samples are drawn without it.
+    calibration: Calibration = IDENTITY
+    #: What its training pictures look like to it; None where the weights do not say.
+    familiar: Reference | None = None
 
     def __init__(
         self,
@@ -94,7 +100,8 @@ class NetworkPrior:
             while True:
                 try:
                     with torch.inference_mode():
-                        return self._tiled(x_t, sigma, condition)
+                        mean, variance = self._tiled(x_t, sigma, condition)
+                        return mean, self.calibration.variance(variance, condition) if x_t is None else variance
                 except RuntimeError as error:
                     size = max(condition.y.shape[-2:]) if self.tile is None else self.tile
                     if not is_out_of_memory(error) or size // 2 < SMALLEST_TILE:
@@ -138,18 +145,22 @@ def _called_by_blocks(*_: Any) -> None:
 
 
 @lru_cache(maxsize=4)
-def _network_on(name: str, device: str, dtype: torch.dtype) -> tuple[UNet, Coverage]:
-    network, facts = checkpoint.load(checkpoint.find(name))
+def _network_on(name: str, device: str, dtype: torch.dtype) -> tuple[UNet, Coverage, Reference | None, Calibration]:
+    path = checkpoint.find(name)
+    network, facts = checkpoint.load(path)
     network = network.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in network.modules():
         if isinstance(module, Block):
             module.register_forward_pre_hook(_called_by_blocks)
     stated = facts["coverage"]
     coverage = Coverage(tuple(stated["pixel_nm"]), tuple(stated["modalities"]), tuple(stated["degradations"]))
-    return network, coverage
+    calibration = read_calibration(facts.get("calibration"), str(path))
+    return network, coverage, Reference.from_facts(facts.get("familiar")), calibration
 
 
 def load_prior(name: str, device: str, dtype: torch.dtype) -> NetworkPrior:
     """A shipped prior by name, or one in a ``.safetensors`` file, ready on a device; the weights are shared."""
-    network, coverage = _network_on(name, device, dtype)
-    return NetworkPrior(network, coverage, name, device, dtype)
+    network, coverage, familiar, calibration = _network_on(name, device, dtype)
+    prior = NetworkPrior(network, coverage, name, device, dtype)
+    prior.familiar, prior.calibration = familiar, calibration
+    return prior

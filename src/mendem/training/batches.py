@@ -1,14 +1,74 @@
-"""Random clean patches from the sources, magnified, turned, and changed in contrast."""
+"""Random clean patches of the sources: magnified, turned, changed in contrast; drawn on the device that trains."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mendem.errors import MendemError
 from mendem.priors.condition import turn_image
+from mendem.training.noise_draws import chance, uniform
 from mendem.training.pool import Source
+
+
+class Pictures:
+    """All pictures of the sources in one tensor on a device, for cutting out many patches at once.
+
+    ``values`` (float16) holds the arrays one after another; a picture is a view into it: where it begins, its
+    height and width, and the distance between its rows and between its columns. So the sections of a volume along
+    its three axes share their voxels.
+    """
+
+    def __init__(self, sources: list[Source], device: str) -> None:
+        filled = [s for s in sources if s.arrays]
+        if not filled:
+            raise MendemError("there are no pictures to learn from; give more of them, or ask the recipe for shapes")
+        arrays = [np.ascontiguousarray(a) for s in filled for a in s.arrays]
+        self.values = torch.cat([torch.from_numpy(a).to(torch.float16).flatten() for a in arrays]).to(device)
+        views: list[list[int]] = []
+        weights: list[float] = []
+        begin = 0
+        place = iter(arrays)
+        for source in filled:
+            views_before = len(views)
+            for array in (next(place) for _ in source.arrays):
+                strides = [n // array.itemsize for n in array.strides]
+                if array.ndim == 2:
+                    views.append([begin, *array.shape, *strides])
+                else:
+                    for axis in range(3):
+                        y, x = (a for a in range(3) if a != axis)
+                        views += [
+                            [begin + i * strides[axis], array.shape[y], array.shape[x], strides[y], strides[x]]
+                            for i in range(array.shape[axis])
+                        ]
+                begin += array.size
+            added = len(views) - views_before
+            weights += [source.share / added] * added
+        self.views = torch.tensor(views, device=device)
+        self.weights = torch.tensor(weights, device=device).cumsum(0)
+
+    def crops(self, generator: torch.Generator, count: int, side: int) -> Tensor:
+        """Random crops (count, 1, side, side), float32; pictures smaller than that are mirrored beyond their edges."""
+        device = self.values.device
+        drawn = torch.rand(count, generator=generator, device=device) * self.weights[-1]
+        chosen = torch.searchsorted(self.weights, drawn).clamp(max=len(self.views) - 1)
+        begin, height, width, down, along = self.views[chosen].unbind(1)
+        steps = torch.arange(side, device=device)
+
+        def lines(length: Tensor) -> Tensor:
+            free = (length - side + 1).clamp(min=1)
+            first = (torch.rand(count, generator=generator, device=device) * free).long().clamp(max=free - 1)
+            line = (first[:, None] + steps) % (2 * length[:, None])
+            return torch.minimum(line, 2 * length[:, None] - 1 - line)
+
+        rows = begin[:, None] + lines(height) * down[:, None]
+        columns = lines(width) * along[:, None]
+        return self.values[rows[:, :, None] + columns[:, None, :]].float()[:, None]
 
 
 class Batches:
@@ -19,7 +79,9 @@ class Batches:
     sources
         Where pictures come from; their shares need not add up to one.
     magnification
-        Range of the magnification (drawn evenly in its logarithm), the same within a batch.
+        Range of the magnification (drawn evenly in its logarithm), the same for all patches that are drawn at once.
+    texture
+        Share of the patches that get a fine granular texture.
     """
 
     def __init__(
@@ -28,51 +90,41 @@ class Batches:
         count: int,
         size: int,
         seed: int,
-        magnification: tuple[float, float] = (1.0, 3.2),
+        magnification: tuple[float, float] = (0.35, 3.2),
         device: str = "cpu",
+        texture: float = 0.5,
     ) -> None:
-        self.sources = [s for s in sources if s.pictures]
-        total = sum(s.share for s in self.sources)
-        self.shares = [s.share / total for s in self.sources]
-        self.count, self.size, self.magnification, self.device = count, size, magnification, device
-        self.rng = np.random.default_rng(seed)
+        self.pictures = Pictures(sources, device)
+        self.count, self.size, self.magnification, self.texture = count, size, magnification, texture
+        self.rng = np.random.default_rng(seed)  # for what decides shapes: no device needs to be asked
+        self.generator = torch.Generator(device).manual_seed(seed)
 
-    def _crop(self, side: int) -> np.ndarray:
-        source = self.sources[self.rng.choice(len(self.sources), p=self.shares)]
-        picture = source.pictures[self.rng.integers(len(source.pictures))]
-        if min(picture.shape) < side:  # thin sections: mirror them
-            picture = np.pad(picture, [(0, max(0, side - n)) for n in picture.shape], mode="symmetric")
-        y, x = (self.rng.integers(n - side + 1) for n in picture.shape)
-        return picture[y : y + side, x : x + side]
-
-    def next(self) -> Tensor:
-        rng = self.rng
+    def next(self, count: int | None = None) -> Tensor:
+        """The next ``count`` patches (by default as many as the constructor was told)."""
+        count = self.count if count is None else count
         low, high = np.log(self.magnification)
-        zoom = 1.0 if rng.uniform() < 0.3 else float(np.exp(rng.uniform(low, high)))
-        side = int(np.ceil(self.size / zoom))
-        crops = np.stack([self._crop(side) for _ in range(self.count)])
-        x = torch.from_numpy(crops)[:, None].to(self.device)
+        zoom = 1.0 if self.rng.uniform() < 0.3 else float(np.exp(self.rng.uniform(low, high)))
+        side = math.ceil(self.size / zoom)
+        x = self.pictures.crops(self.generator, count, side)
         if side != self.size:
-            x = F.interpolate(x, size=(self.size, self.size), mode="bicubic", align_corners=False)
-        x = turn_image(x, int(rng.integers(8)))
-        sign, contrast, gamma = (
-            torch.from_numpy(v.astype(np.float32)).to(self.device)[:, None, None, None]
-            for v in (
-                rng.choice([-1.0, 1.0], self.count),
-                np.exp(rng.normal(0, 0.25, self.count)),
-                rng.normal(0, 0.12, self.count),
-            )
-        )
-        x = x + gamma * (x.clamp(-3, 3) ** 2 - 1)  # bends the grey scale either way
-        return sign * contrast * (x + self._texture())
+            x = F.interpolate(x, size=(self.size, self.size), mode="bicubic", align_corners=False, antialias=zoom < 1)
+        x = turn_image(x, int(self.rng.integers(8)))
+        shape = (count, 1, 1, 1)
+        contrast, gamma = (torch.randn(shape, generator=self.generator, device=self.generator.device) for _ in range(2))
+        x = x + 0.12 * gamma * (x.clamp(-3, 3) ** 2 - 1)  # bends the grey scale either way
+        x = (x + self._texture(count)) * torch.exp(0.25 * contrast)
+        return torch.where(chance(self.generator, 0.5, count), x, -x)
 
-    def _texture(self) -> Tensor:
-        """Fine granular texture for half of the patches, so that the prior does not take all of it for noise."""
-        rng, size = self.rng, self.size
-        amplitude = rng.uniform(0.03, 0.3, self.count) * (rng.uniform(size=self.count) < 0.5)
-        scale = np.exp(rng.uniform(np.log(0.7), np.log(3.0), self.count))
-        f = np.fft.fftfreq(size)
-        filters = np.exp(-2 * np.pi**2 * scale[:, None, None] ** 2 * (f[:, None] ** 2 + f[None, :] ** 2))
-        filters *= (amplitude / np.sqrt((filters**2).mean((1, 2))))[:, None, None]
-        white = np.fft.fft2(rng.standard_normal((self.count, size, size), np.float32))
-        return torch.from_numpy(np.fft.ifft2(white * filters).real.astype(np.float32)).to(self.device)[:, None]
+    def _texture(self, count: int) -> Tensor:
+        """Fine granular texture for some of the patches, so that the prior does not take all of it for noise."""
+        generator, size, shape = self.generator, self.size, (count, 1, 1, 1)
+        device = generator.device
+        amplitude = uniform(generator, 0.03, 0.3, shape) * chance(generator, self.texture, count)
+        scale = torch.exp(uniform(generator, math.log(0.7), math.log(3.0), shape))
+        f = torch.fft.fftfreq(size, device=device)
+        full = torch.exp(-2 * math.pi**2 * scale**2 * f[:, None] ** 2)
+        gain = amplitude / (full**2).mean((-2, -1), keepdim=True)  # the filter is the product of two such
+        half = torch.fft.rfftfreq(size, device=device)
+        white = torch.randn((count, 1, size, size), generator=generator, device=device)
+        filters = gain * full * torch.exp(-2 * math.pi**2 * scale**2 * half**2)
+        return torch.fft.irfft2(torch.fft.rfft2(white) * filters, s=(size, size))

@@ -1,126 +1,149 @@
-"""Random degradations that users meet, drawn in batches on the device that trains."""
+"""Random observations of clean pictures, as users meet them: the pairs that a conditional prior learns from."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from mendem.priors.condition import DESCRIPTOR_LENGTH, Condition
+from mendem.physics.block_mean import BlockMean
+from mendem.physics.blur import Blur
+from mendem.physics.mask import Mask
+from mendem.physics.operator import ForwardOperator
+from mendem.physics.skipped_rows import SkippedRows
+from mendem.priors.condition import DESCRIPTOR_LENGTH, Condition, Descriptor
+from mendem.training.holes import holes
+from mendem.training.noise_draws import NoiseOptions, chance, draw_noise, uniform
+from mendem.training.point_spread import point_spread
 
 
 @dataclass(frozen=True)
 class DegradeOptions:
-    """Shares and ranges of the degradations. Levels are in units of the clean signal's standard deviation.
+    """How often each kind of observation is drawn (shares need not add up to one), and its noise.
 
-    The jitters are the errors of what the network is told about the noise, as an estimate from one image makes
-    them: relative for the level, absolute for the correlation.
+    ``noise`` are pixels as they are, a part ``hole`` of them with gaps; ``fill`` are large gaps with little noise;
+    ``block`` are means over blocks, ``skip`` rows that were left out, ``blur`` known point-spread functions;
+    ``nothing`` is the unconditional prior. ``less_noise`` is the range of the level for all but the first.
     """
 
-    level: tuple[float, float] = (0.03, 2.5)
-    correlated: float = 0.65
-    correlation_px: tuple[float, float] = (0.25, 1.3)
-    signal_dependent: float = 0.55
-    scan_line: float = 0.25
-    hole: float = 0.15
-    unconditional: float = 0.05
-    level_jitter: float = 0.2
-    correlation_jitter: float = 0.12
-    correlation_unknown: float = 0.3
+    noise: float = 0.42
+    fill: float = 0.16
+    block: float = 0.18
+    skip: float = 0.12
+    blur: float = 0.12
+    nothing: float = 0.0
+    hole: float = 0.12
+    less_noise: tuple[float, float] = (0.01, 0.5)
+    draws: NoiseOptions = field(default_factory=NoiseOptions)
 
-
-def _uniform(generator: torch.Generator, low: float, high: float, shape: tuple[int, ...]) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
-
-
-def _chance(generator: torch.Generator, share: float, count: int) -> Tensor:
-    return torch.rand((count, 1, 1, 1), generator=generator, device=generator.device) < share
-
-
-def noise_fields(generator: torch.Generator, count: int, size: int, options: DegradeOptions) -> tuple[Tensor, Tensor]:
-    """Unit-variance Gaussian fields (N, 1, size, size) and their lag-1 correlations (N, 2) along y and x.
-
-    White, correlated alike in both directions, correlated along the scan alone, or a mixture with white.
-    """
-    device = generator.device
-    shape = (count, 1, 1, 1)
-    low, high = options.correlation_px
-    sigma_y, sigma_x = _uniform(generator, low, high, shape), _uniform(generator, low, high, shape)
-    alike, fast_axis = _chance(generator, 0.5, count), _chance(generator, 0.3, count)
-    sigma_y = torch.where(alike, sigma_x, sigma_y)
-    sigma_y = torch.where(fast_axis & ~alike, torch.zeros_like(sigma_y), sigma_y)
-    white = ~_chance(generator, options.correlated, count)
-    mixed = _chance(generator, 0.6, count)
-    share = torch.where(mixed, _uniform(generator, 0.3, 1.0, shape), torch.ones(shape, device=device))
-    share = torch.where(white, torch.zeros_like(share), share)
-    fy = torch.fft.fftfreq(size, device=device)[:, None]
-    fx = torch.fft.fftfreq(size, device=device)[None, :]
-    power = torch.exp(-4 * math.pi**2 * (sigma_y**2 * fy**2 + sigma_x**2 * fx**2))
-    power = share * power / power.mean((-2, -1), keepdim=True) + (1 - share)
-    noise = torch.randn((count, 1, size, size), generator=generator, device=device)
-    field = torch.fft.ifft2(torch.fft.fft2(noise) * power.sqrt()).real
-    lag = [(power * torch.cos(2 * math.pi * f)).mean((-2, -1)).flatten() for f in (fy, fx)]
-    return field, torch.stack(lag, dim=1)
-
-
-def holes(generator: torch.Generator, count: int, size: int) -> Tensor:
-    """Reliability maps (N, 1, size, size) with rectangles, bands and single dead pixels set to 0."""
-    device = generator.device
-    grid = torch.arange(size, device=device, dtype=torch.float32)
-    reliability = torch.ones((count, 1, size, size), device=device)
-    for _ in range(3):
-        centre = _uniform(generator, 0, size, (count, 2, 1))
-        half = _uniform(generator, 0.5, size / 6, (count, 2, 1))
-        band = (_chance(generator, 0.15, count) & _chance(generator, 0.5, count)).flatten()
-        half[band, 1] = size
-        inside = (grid - centre).abs() < half
-        reliability = reliability * ~(inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
-    dead = torch.rand(reliability.shape, generator=generator, device=device) < 0.01 * _uniform(
-        generator, 0, 1, (count, 1, 1, 1)
-    )
-    return reliability * ~dead
+    def shares(self) -> list[float]:
+        """In the order of `KINDS`."""
+        return [self.noise, self.fill, self.block, self.skip, self.blur, self.nothing]
 
 
 def degrade(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
     """Clean patches (N, 1, size, size) of unit variance to targets and what was observed of them.
 
-    The targets are rescaled as `mendem.normalise` will scale a noisy image, whose standard deviation
-    includes the noise.
+    The size is a multiple of 8. The targets are rescaled as `mendem.normalise` will scale the data, whose standard
+    deviation includes the noise. The order of the patches is changed.
     """
-    count, _, size, _ = clean.shape
+    weights = torch.tensor(options.shares(), device=clean.device)
+    kinds = torch.multinomial(weights, clean.shape[0], replacement=True, generator=generator).tolist()
+    parts = []
+    for kind, observe in enumerate(KINDS):
+        chosen = [i for i, k in enumerate(kinds) if k == kind]
+        if chosen:
+            parts.append(observe(clean[chosen], generator, options))
+    if _one(generator, [0, 1]):
+        parts = [(target.mT, condition.transposed()) for target, condition in parts]
+    targets, conditions = zip(*parts, strict=True)
+
+    def joined(name: str) -> Tensor:
+        return torch.cat([getattr(c, name) for c in conditions])
+
+    condition = Condition(joined("y"), joined("reliability"), joined("noise_std"), joined("descriptor"))
+    return torch.cat(targets), condition
+
+
+def observe_through(
+    operator: ForwardOperator,
+    clean: Tensor,
+    signal: Tensor,
+    reliability: Tensor,
+    generator: torch.Generator,
+    noise: NoiseOptions,
+) -> tuple[Tensor, Condition]:
+    """Targets and conditions of pictures seen through one operator; ``signal`` is A x, its ``reliability`` alike."""
+    count = clean.shape[0]
     shape = (count, 1, 1, 1)
-    low, high = options.level
-    level = torch.exp(_uniform(generator, math.log(low), math.log(high), shape))
-    field, lag = noise_fields(generator, count, size, options)
-
-    gain = _uniform(generator, -0.45, 0.45, shape) * _chance(generator, options.signal_dependent, count)
-    std = level * (1 + gain * clean).clamp(min=0.05).sqrt()
-    line = _uniform(generator, 0.05, 0.6, shape) * _chance(generator, options.scan_line, count)
-    rows = torch.randn((count, 1, size, 1), generator=generator, device=clean.device)
-    noise = std * ((1 - line**2).sqrt() * field + line * rows)
-
-    reliability = torch.where(
-        _chance(generator, options.hole, count), holes(generator, count, size), torch.ones_like(clean)
-    )
-    nothing = _chance(generator, options.unconditional, count)
-    reliability = torch.where(nothing, torch.zeros_like(reliability), reliability)
-
-    scale = (1 + level**2).rsqrt() * torch.exp(0.2 * torch.randn(shape, generator=generator, device=clean.device))
+    drawn = draw_noise(signal, generator, noise)
+    scale = (1 + drawn.level**2).rsqrt() * torch.exp(0.2 * torch.randn(shape, generator=generator, device=clean.device))
     shift = 0.2 * torch.randn(shape, generator=generator, device=clean.device)
-    target = clean * scale + shift
-    y = (clean + noise) * scale + shift
-    believed = (
-        std * scale * torch.exp(options.level_jitter * torch.randn(shape, generator=generator, device=clean.device))
-    )
+    y = (signal + drawn.noise) * scale + shift
+    lifted, trusted, believed = operator.lift(y, reliability, drawn.believed * scale)
+    told = drawn.told.clone()
+    told[:, 4:5] /= scale.reshape(count, 1)
+    about = clean.new_tensor(operator.describe(Descriptor()).vector()).repeat(count, 1)
+    about[:, : told.shape[1]] = told
+    lifted = torch.where(trusted > 0, lifted, 0.0)
+    return clean * scale + shift, Condition(lifted, trusted, believed, about)
 
-    known = ~_chance(generator, options.correlation_unknown, count).reshape(count, 1)
-    descriptor = torch.zeros((count, DESCRIPTOR_LENGTH - 2), device=clean.device)
-    jitter = options.correlation_jitter * torch.randn((count, 2), generator=generator, device=clean.device)
-    descriptor[:, 0:2] = (lag + jitter).clamp(-1, 1) * known
-    descriptor[:, 2:3] = known.float()
-    descriptor[:, 3:4] = line.reshape(count, 1) * known
-    descriptor[:, 4:5] = gain.reshape(count, 1) / scale.reshape(count, 1)
-    descriptor = descriptor * ~nothing.reshape(count, 1)
-    return target, Condition(y * reliability, reliability, believed, descriptor)
+
+def _noisy(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
+    count, _, size, _ = clean.shape
+    reliability = torch.where(
+        chance(generator, options.hole, count), holes(generator, count, size), torch.ones_like(clean)
+    )
+    return observe_through(Mask(), clean, clean, reliability, generator, options.draws)
+
+
+def _filled(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
+    reliability = holes(generator, clean.shape[0], clean.shape[-1], largest=0.45)
+    return observe_through(Mask(), clean, clean, reliability, generator, _less(options))
+
+
+def _less(options: DegradeOptions) -> NoiseOptions:
+    return replace(options.draws, level=options.less_noise)
+
+
+def _one(generator: torch.Generator, choices: list[int]) -> int:
+    return choices[int(torch.randint(len(choices), (1,), generator=generator, device=generator.device))]
+
+
+def _block(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
+    factor = _one(generator, [2, 2, 4, 4, 8])
+    factors = (factor, 1) if _one(generator, [0, 1]) else (factor, factor)
+    operator = BlockMean(factors)
+    signal = operator.forward(clean)
+    return observe_through(operator, clean, signal, torch.ones_like(signal), generator, _less(options))
+
+
+def _skipped(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
+    step = _one(generator, [2, 4, 4, 8, 8])
+    operator = SkippedRows(step, clean.shape[-2], _one(generator, list(range(step))))
+    signal = operator.forward(clean)
+    return observe_through(operator, clean, signal, torch.ones_like(signal), generator, _less(options))
+
+
+def _blurred(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
+    """Blurred on a grid that is mirrored beyond the edges, so that nothing wraps around."""
+    margin = clean.shape[-1] // 4
+    padded = torch.nn.functional.pad(clean, (margin,) * 4, mode="reflect")
+    transfer, moments = point_spread(generator, padded.shape[-1])
+    blur = Blur(transfer, moments)
+    signal = blur.forward(padded)[..., margin:-margin, margin:-margin]
+    return observe_through(blur, clean, signal, torch.ones_like(clean), generator, _less(options))
+
+
+def _nothing(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
+    count = clean.shape[0]
+    shape = (count, 1, 1, 1)
+    shift = 0.2 * torch.randn(shape, generator=generator, device=clean.device)
+    scale = torch.exp(uniform(generator, -0.5, 0.2, shape))
+    nothing = torch.zeros_like(clean)
+    about = clean.new_zeros((count, DESCRIPTOR_LENGTH - 2))
+    return clean * scale + shift, Condition(nothing, nothing, torch.ones_like(clean), about)
+
+
+KINDS = (_noisy, _filled, _block, _skipped, _blurred, _nothing)

@@ -1,0 +1,153 @@
+"""Every kind of restoration with the one prior, beside the best classical answer: tables and a picture per kind."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from benchmarks.crops import SPREAD, keep
+from benchmarks.metrics import PEAK, psnr, ssim
+from benchmarks.ours import BUDGETS
+from benchmarks.pictures import Picture
+from benchmarks.settings import Settings
+from benchmarks.task_answers import answers
+from benchmarks.task_kinds import KINDS, Kind, Measured
+from benchmarks.task_pictures import SECTIONS, cut, groups
+
+#: What the comparison is about: the default budget.
+MAIN = "balanced"
+#: Samples drawn for the case of each kind that is shown.
+SAMPLES = 4
+#: Side of the pictures; larger where the program must estimate the noise from them.
+SIDE, DENOISED_SIDE = 192, 256
+#: Families of which there is one picture each, a row for each kind.
+FAMILIES = tuple(dict.fromkeys(k.family for k in KINDS))
+
+Case = tuple[Picture, Kind]
+
+
+def run(settings: Settings) -> dict:
+    """One row for each picture and kind; ``samples`` are what the shown cases gave when samples were drawn."""
+    import torch
+
+    from mendem.device import choose_dtype
+
+    cases = plan(groups(settings.data))
+    if settings.quick:
+        cases = quick(cases)
+    choose_dtype("cpu")  # measured while nothing else runs
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rows = []
+    with ThreadPoolExecutor(settings.jobs) as pool:
+        for i, row in enumerate(pool.map(lambda case: _row(settings, case), cases)):
+            rows.append(row)
+            if i % 20 == 19:
+                settings.say(f"{i + 1}/{len(cases)}")
+        shown = middles(rows)
+        drawn = list(pool.map(lambda i: _drawn(settings, cases[i], rows[i]), shown))
+    torch.set_num_threads(threads)
+    for family in FAMILIES:
+        some = [panels for panels, row in drawn if row["family"] == family]
+        if some:
+            keep(settings.kept, f"task-{family.replace(' ', '-')}", some)
+    absent = [] if (settings.data / "train").is_dir() else ["the data folder has no train: no held-out images"]
+    return {"rows": rows, "samples": [row for _, row in drawn], "notes": absent}
+
+
+def plan(pictures: list[Picture]) -> list[Case]:
+    """Every picture with every kind; sections across slices with what is done along one axis alone."""
+    return [
+        (cut(p, DENOISED_SIDE if k.family == "denoise" else SIDE), k)
+        for k in KINDS
+        for p in pictures
+        if p.group != SECTIONS or k.family == "one axis"
+    ]
+
+
+def quick(cases: list[Case]) -> list[Case]:
+    """One picture of each kind, taking turns."""
+    some = []
+    for i, kind in enumerate(KINDS):
+        mine = [c for c in cases if c[1] == kind]
+        some.append(mine[i % len(mine)])
+    return some
+
+
+def against(row: dict) -> float:
+    """What mendem is ahead of the best baseline, dB."""
+    return row[MAIN] - row["baseline dB"]
+
+
+def middles(rows: list[dict]) -> list[int]:
+    """Of each kind the case in the middle, judged by what mendem is ahead; the picture that is shown."""
+    found = []
+    for kind in dict.fromkeys((r["family"], r["kind"]) for r in rows):
+        mine = sorted(
+            (i for i, r in enumerate(rows) if (r["family"], r["kind"]) == kind), key=lambda i: against(rows[i])
+        )
+        found.append(mine[len(mine) // 2])
+    return found
+
+
+def level(image: np.ndarray, m: Measured) -> float:
+    """PSNR over what is judged."""
+    part = slice(None) if m.scored is None else m.scored
+    return psnr(image[part], m.truth[part])
+
+
+def likeness(image: np.ndarray, m: Measured) -> float:
+    """SSIM over what is judged."""
+    if m.scored is None:
+        return ssim(image, m.truth)
+    from skimage.metrics import structural_similarity
+
+    _, local = structural_similarity(m.truth, image.astype(np.float64), data_range=PEAK, full=True)
+    return float(local[m.scored].mean())
+
+
+def _best(m: Measured) -> str:
+    return max(m.baselines, key=lambda name: level(m.baselines[name], m))
+
+
+def _row(settings: Settings, case: Case) -> dict:
+    picture, kind = case
+    m = kind.of(settings, picture)
+    best = _best(m)
+    found = answers(m, settings.prior)
+    error = (found.means[MAIN] - m.truth)[slice(None) if m.scored is None else m.scored]
+    spread = found.spread[slice(None) if m.scored is None else m.scored]
+    return {
+        "group": picture.group,
+        "picture": picture.name,
+        "own noise": picture.own_noise,
+        "family": kind.family,
+        "kind": kind.name,
+        "input dB": level(m.shown, m),
+        "baseline": best,
+        "baseline dB": level(m.baselines[best], m),
+        "baseline SSIM": likeness(m.baselines[best], m),
+        **{budget: level(found.means[budget], m) for budget in BUDGETS},
+        "SSIM": likeness(found.means[MAIN], m),
+        "spread over error": float(np.sqrt(np.mean(spread**2) / np.mean(error**2))),
+        **({} if found.noise is None else {"noise found": found.noise / float(np.std(m.y - m.truth))}),
+    }
+
+
+def _drawn(settings: Settings, case: Case, row: dict) -> tuple[tuple[str, dict[str, np.ndarray], str], dict]:
+    """The panels of a case, and its row with what samples are worth."""
+    picture, kind = case
+    m = kind.of(settings, picture)
+    found = answers(m, settings.prior, SAMPLES)
+    panels = {
+        "input": m.shown.astype(np.float64),
+        row["baseline"]: m.baselines[row["baseline"]],
+        f"mendem, {MAIN}": found.means[MAIN],
+        "one sample": found.samples[0],
+        SPREAD: found.spread,
+        "truth": m.truth,
+    }
+    single = float(np.mean([level(s, m) for s in found.samples]))
+    together = level(np.mean(found.samples, axis=0), m)
+    return (f"{picture.name}\n{kind.name}", panels, "truth"), row | {"one sample": single, "mean of samples": together}

@@ -1,0 +1,80 @@
+"""A training run between two calls: whole in ``state.pt``, or as two small files that can travel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mendem.errors import MendemError
+from mendem.priors.checkpoint import load, save
+from mendem.priors.network import UNet
+from mendem.priors.prior import Coverage
+
+#: The two small files, both float16: the averaged weights, which are the result, and those that are being trained.
+AVERAGE, CURRENT = "weights.safetensors", "training.safetensors"
+
+
+@dataclass
+class Progress:
+    """Steps and seconds of work so far, and the step at which the optimiser was new."""
+
+    step: int = 0
+    worked: float = 0.0
+    fresh: int = 0
+
+
+def save_state(run: Path, network: UNet, average: nn.Module, optimiser: Any, progress: Progress) -> None:
+    """Write ``state.pt``; it is whole, or the last one stays."""
+    state = {
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "step": progress.step,
+        "worked": progress.worked,
+        "fresh": progress.fresh,
+    }
+    path = run / "state.pt"
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def load_state(run: Path, network: UNet, average: nn.Module, optimiser: Any, device: str) -> Progress:
+    """Take up what ``run`` holds: ``state.pt``, else the small files with a new optimiser, else nothing.
+
+    The averaged weights are enough; where the current ones are missing, these are both.
+    """
+    if (run / "state.pt").exists():
+        state = torch.load(run / "state.pt", map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        return Progress(state["step"], state["worked"], state.get("fresh", 0))
+    if not (run / AVERAGE).exists():
+        return Progress()
+    facts = fill(average, run / AVERAGE)
+    facts |= fill(network, run / CURRENT if (run / CURRENT).exists() else run / AVERAGE)
+    step = int(facts.get("steps", 0))
+    return Progress(step, float(facts.get("worked", 60 * facts.get("minutes", 0))), fresh=step)
+
+
+def fill(network: nn.Module, path: Path) -> dict[str, Any]:
+    """Weights from a file into a network of the same shape; returns what the file's header says."""
+    begun, facts = load(path)
+    if begun.config != network.config:
+        raise MendemError(f"{path}: a network of another shape than the recipe's; start from one that fits it")
+    network.load_state_dict(begun.state_dict())
+    return facts
+
+
+def save_current(recipe: dict[str, Any], run: Path) -> None:
+    """Write the weights that are being trained, and how far they are, next to the averaged ones of `export`."""
+    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
+    network = UNet(**recipe["network"])
+    network.load_state_dict(state["network"])
+    stated = recipe["coverage"]
+    coverage = Coverage(tuple(stated["pixel_nm"]), tuple(stated["modalities"]), tuple(stated["degradations"]))
+    save(network, coverage, run / CURRENT, {"steps": state["step"], "worked": state["worked"]})
