@@ -141,6 +141,19 @@ def auc(negative: np.ndarray, positive: np.ndarray) -> float:
     return float(((above > 0) + 0.5 * (above == 0)).mean())
 
 
+def aims(result: dict) -> list[tuple[str, str, str]]:
+    """(aim, measured, met) for each of the two scores."""
+    lines = []
+    for score in ("novelty", "risk"):
+        rank = result["spearman"][score]["error over std"]
+        lines.append((f"Spearman of {score} and error at least 0.5", f"{rank:.2f}", "yes" if rank >= 0.5 else "**no**"))
+        area = result["AUC"].get(score)
+        if area is not None:
+            said = f"mouse or cryo told from fly by {score}: AUC at least 0.9"
+            lines.append((said, f"{area:.2f}", "yes" if area >= 0.9 else "**no**"))
+    return lines
+
+
 def page(result: dict) -> list[str]:
     """The parts of the page about it."""
     rows = result["rows"]

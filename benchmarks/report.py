@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import control, cost, novelty, ours, task_tables
+from benchmarks import calibration, control, cost, novelty, ours, task_tables
 from benchmarks.crops import draw
 from benchmarks.quality import CLEAN_ENOUGH, MAIN, STEP, against
 from benchmarks.tables import plain, signed, table
@@ -169,31 +169,13 @@ def _invariance(result: dict) -> list[str]:
     return [f"In % of the input's range from 0.5 to 99.5 % of its pixels; {result['precision']}.", table(head, rows)]
 
 
-def _calibration(result: dict) -> list[str]:
-    rows = [
-        (
-            r["cases"], str(r["count"]), f"{100 * r['coverage']:.0f} %",
-            "{:.0f} to {:.0f} %".format(*(100 * v for v in r["coverage 5 to 95 %"])), r["spread over error"], r["chi2"],
-            r["noise found"],
-        )
-        for r in result["rows"]
-    ]  # fmt: skip
-    head = ("cases", "count", "truth within 1.645 std (90 % is right)", "5 to 95 % of the cases", "spread / error",
-            "chi²", "noise found / true")  # fmt: skip
-    return [
-        f"A first look, on the cases above ({MAIN}, the spread that the prior predicts). The last three columns are "
-        "medians; 1 is right. Spread and error are root mean squares.",
-        table(head, rows),
-    ]
-
-
 WRITERS = {
     "pair": _pair,
     "quality": _quality,
     "speed": _speed,
     "large": _large,
     "invariance": _invariance,
-    "calibration": _calibration,
+    "calibration": calibration.page,
     "tasks": task_tables.page,
     "cost": cost.page,
     "novelty": novelty.page,
@@ -210,6 +192,8 @@ PICTURES = {"pair": ["pair"], "tasks": task_tables.pictures(), "control": ["cont
 
 
 def _pictures(name: str, page: Path, kept: Path, result: dict) -> list[str]:
+    if name == "calibration" and calibration.draw(result, page.parent / "images" / "benchmark-calibration.png"):
+        return ["![Coverage by decile of spread, and right against predicted spread](images/benchmark-calibration.png)"]
     names = PICTURES.get(name, [])
     if name == "quality":
         names = [g.replace(" ", "-") for g in dict.fromkeys(r["group"] for r in result["rows"])]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import calibration, novelty, task_tables
 from benchmarks.quality import MAIN, against
 
 #: Memory that a run from disk to disk may take above an interpreter with torch, bytes; speed over BM3D.
@@ -16,7 +17,7 @@ SPEED_BOUND = 10.0
 def aims(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(aim, measured, met) of what was measured."""
     lines = []
-    for rule in (_pair, _speed, _large, _invariance, _live):
+    for rule in (_pair, _tasks, _calibration, _novelty, _speed, _large, _invariance, _live):
         lines += rule(found)
     return lines
 
@@ -43,6 +44,21 @@ def _pair(found: dict[str, Any]) -> list[tuple[str, str, str]]:
             met = ours["PSNR"] > bar["PSNR"] and ours["SSIM"] > bar["SSIM"]
             lines.append((aim, f"{ours['PSNR']:.2f} dB, {ours['SSIM']:.3f} ({MAIN})", _said(met)))
     return lines
+
+
+def _tasks(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    result = found.get("tasks", {}).get("result", {})
+    return task_tables.aims(result) if "rows" in result else []
+
+
+def _calibration(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    result = found.get("calibration", {}).get("result", {})
+    return [(aim, said, _said(met)) for aim, said, met in calibration.aims(result)]
+
+
+def _novelty(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    result = found.get("novelty", {}).get("result", {})
+    return novelty.aims(result) if "rows" in result else []
 
 
 def _speed(found: dict[str, Any]) -> list[tuple[str, str, str]]:
