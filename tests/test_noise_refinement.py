@@ -47,7 +47,15 @@ def test_a_level_that_is_too_high_is_put_right(blur):
     believed = NoiseModel(200.0, correlation=(rho, rho))
     got = refine_noise(Image(smooth_picture(9.0, blur)), believed, NORM, SmoothPrior(), "cpu")
     assert abs(got.std_at(100.0) / 9.0 - 1) < 0.1
-    assert got.correlation == believed.correlation
+    assert got.correlation == pytest.approx(believed.correlation, abs=0.03)
+
+
+def test_a_correlation_that_is_too_high_is_put_right_and_one_that_is_too_low_is_not_raised():
+    white, coloured = Image(smooth_picture(9.0, 0.0)), Image(smooth_picture(9.0, 0.8))
+    high = refine_noise(white, NoiseModel(100.0, correlation=(0.7, 0.7)), NORM, SmoothPrior(), "cpu")
+    assert np.allclose(high.correlation, 0, atol=0.1)
+    low = refine_noise(coloured, NoiseModel(100.0, correlation=(0.2, 0.2)), NORM, SmoothPrior(), "cpu")
+    assert max(low.correlation) <= 0.2
 
 
 def test_the_level_is_never_raised():

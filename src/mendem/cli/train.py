@@ -87,7 +87,7 @@ def run(chosen: argparse.Namespace) -> int:
         raise _lacking(chosen.data, error) from error
     except TypeError as error:
         raise MendemError(f"{chosen.recipe} asks for what is not known here: {error}") from error
-    _finish(recipe, chosen, target, device)
+    _finish(recipe, chosen, target, device, minutes)
     return DONE
 
 
@@ -129,19 +129,26 @@ def _lacking(data: Path, error: Exception) -> MendemError:
     return MendemError(f"{data} lacks pictures that the recipe needs ({error}); see its card.md")
 
 
-def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, device: str) -> None:
-    """Write the weights, the small state that can travel, and the validation; one line about it to stdout."""
+def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, device: str, minutes: float) -> None:
+    """Write the weights, the small state that can travel, and the validation; one line about it to stdout.
+
+    What takes a minute, the novelty reference and the calibration, is made when the training is at its end.
+    """
     from mendem.priors.checkpoint import load
     from mendem.training.export import export
-    from mendem.training.pack import held_out_pictures
+    from mendem.training.pack import held_out_pictures, training_sources
     from mendem.training.state import AVERAGE, save_current
     from mendem.training.validate import validate
 
     run: Path = chosen.folder
-    for path in {target, run / AVERAGE}:
-        export(recipe, run, path)
-    save_current(recipe, run)
     log = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    export(recipe, run, run / AVERAGE)
+    if log["minutes"] >= minutes:
+        print("judging what it has learned; a minute or two", file=sys.stderr)
+        export(recipe, run, target, training_sources(chosen.data, recipe["data"]), chosen.data)
+    elif target != run / AVERAGE:
+        export(recipe, run, target)
+    save_current(recipe, run)
     words = f"step {log['step']}, {log['minutes']:.1f} min, loss {log['loss']:.3f}"
     if "patches per second" in log:
         words += f", {log['patches per second']:.0f} patches/s"

@@ -109,6 +109,7 @@ def _windows(image: Image) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         return None
     seen, means, stds = [], [], []
     for w in sample_windows(image, None, 0):
+        w = w.astype(np.float64)
         bad = unusable_pixels(w, image.dtype)
         rows, columns = (_starts(n, side) for n in w.shape)
         for y in rows:
@@ -117,7 +118,7 @@ def _windows(image: Image) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
                 good = ~bad[part]
                 if good.mean() < USABLE:
                     continue
-                pixels = w[part].astype(np.float64)
+                pixels = w[part]
                 mean, std = float(pixels[good].mean()), float(pixels[good].std())
                 if std > 0:
                     normal = np.where(good, (pixels - mean) / std, 0.0)

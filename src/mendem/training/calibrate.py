@@ -59,7 +59,7 @@ def unscored_sources(data: Path, drawn: int = DRAWN) -> list[Source]:
     sources = [Source("shapes", 1.0, [shapes(SEED + i) for i in range(drawn)])]
     patches = tissue_patches(drawn, 256, pixel_nm=(4.0, 16.0), seed=SEED)
     sources.append(Source("tissue", 1.0, [standardise(np.asarray(p.data)) for p in patches]))
-    if data.is_dir():
+    if (data / "fibsem_flyem_medulla").is_dir():
         for source in public_sources(data, "validation"):
             sources.append(Source(source.name, 1.0, [c for a in source.arrays for c in unscored(a)]))
     return [s for s in sources if s.arrays]
