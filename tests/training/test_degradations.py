@@ -9,7 +9,7 @@ import torch
 from mendem.priors.condition import Descriptor
 from mendem.training.degrade import KINDS, DegradeOptions, degrade
 from mendem.training.holes import holes, strokes
-from mendem.training.noise_draws import NoiseOptions, noise_fields
+from mendem.training.noise_draws import NoiseOptions, draw_noise, noise_fields
 from mendem.training.phantoms import crowd
 from mendem.training.point_spread import STD, point_spread
 
@@ -161,3 +161,10 @@ def test_projections_are_turned_views_of_each_density(shared_data, tmp_path, mon
     views = phantoms.projections(tmp_path)
     assert len(views) == 2 and not np.array_equal(*views)
     assert all(v.max() == pytest.approx(1) and v.min() >= -1e-6 for v in views)
+
+
+def test_what_is_told_of_the_noise_does_not_give_fine_detail_away():
+    clean = torch.randn((40, 1, 64, 64), generator=torch.Generator().manual_seed(0))
+    drawn = draw_noise(clean, torch.Generator().manual_seed(1), NoiseOptions(level=(0.5, 0.5), signal_dependent=1.0))
+    for told, signal in zip(drawn.believed.flatten(1) ** 2, clean.flatten(1), strict=True):
+        assert abs(float(torch.corrcoef(torch.stack([told, signal]))[0, 1])) < 0.4

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mendem.physics.observation import local_mean
+
 
 @dataclass(frozen=True)
 class NoiseOptions:
@@ -98,7 +100,10 @@ def draw_noise(signal: Tensor, generator: torch.Generator, options: NoiseOptions
     line = uniform(generator, 0.05, 0.6, shape) * chance(generator, options.scan_line, count)
     rows = torch.randn((count, 1, height, 1), generator=generator, device=signal.device)
     noise = std * ((1 - line**2).sqrt() * field + line * rows)
-    believed = std * torch.exp(options.level_jitter * torch.randn(shape, generator=generator, device=signal.device))
+    # as an observation tells it: from the smoothed data, since the map of the true one would give the signal away
+    seen = local_mean(signal + noise, torch.ones_like(signal))
+    jitter = torch.exp(options.level_jitter * torch.randn(shape, generator=generator, device=signal.device))
+    believed = level * (1 + gain * seen).clamp(min=0.05).sqrt() * jitter
     known = ~chance(generator, options.correlation_unknown, count).reshape(count, 1)
     jitter = options.correlation_jitter * torch.randn((count, 2), generator=generator, device=signal.device)
     told = torch.cat(
