@@ -17,7 +17,7 @@ WIDTH_AIM = 0.8
 #: Sections that keep pixels, and what their cases are called together.
 SECTIONS = {"quality": "denoising, all", "tasks": "other tasks, all"}
 #: What stands in the way of a verdict: the truths' own noise counts as an error there.
-NOISY_TRUTHS = "noisy truths"
+NOISY_TRUTHS = ("noisy truths", "held-out, raw")
 
 
 def run(settings: Settings) -> dict:
@@ -58,7 +58,7 @@ def _deciles(kept: Path) -> list[dict]:
         if pixels is None:
             continue
         names = list(dict.fromkeys(pixels.groups))
-        found.append(_line(everything, pixels.of([n for n in names if n != NOISY_TRUTHS])))
+        found.append(_line(everything, pixels.of([n for n in names if n not in NOISY_TRUTHS])))
         found += [_line(n, pixels.of([n])) for n in names]
     return found
 

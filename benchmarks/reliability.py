@@ -32,8 +32,12 @@ class Pixels:
 
 
 def some(mean: np.ndarray, spread: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Error and spread of random pixels of one case, (2, `PIXELS`) float32; the same for the same size."""
-    chosen = np.random.default_rng(0).integers(mean.size, size=PIXELS)
+    """Error and spread of random pixels of one case, (2, `PIXELS`) float32; the same for the same size.
+
+    Pixels that were measured without noise have no spread and no error, and do not count.
+    """
+    open_ones = np.flatnonzero(spread)
+    chosen = np.random.default_rng(0).choice(open_ones if open_ones.size else mean.size, PIXELS)
     return np.stack([(mean - truth).ravel()[chosen], spread.ravel()[chosen]]).astype(np.float32)
 
 
