@@ -81,7 +81,10 @@ def widths(pixels: Pixels) -> dict:
 
 
 def draw(rows: list[dict], target: Path) -> None:
-    """The reliability plot: coverage by decile, and the right spread over the predicted one, a line for each row."""
+    """The reliability plot: coverage by decile, and the right spread over the predicted one.
+
+    Rows whose name ends in "all" are named lines, the groups that they are made of thin grey ones.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -94,14 +97,20 @@ def draw(rows: list[dict], target: Path) -> None:
     most = max(max(row["spread"] + row["right spread"]) for row in rows)
     least = min(min(row["spread"] + row["right spread"]) for row in rows)
     right.plot([least, most], [least, most], color="0.6", linewidth=0.8)
-    for row in rows:
-        left.plot(numbers, row["coverage"], marker="o", markersize=3, label=row["cases"])
-        right.plot(row["spread"], row["right spread"], marker="o", markersize=3)
+    for row in sorted(rows, key=lambda row: row["cases"].endswith("all")):
+        whole = row["cases"].endswith("all")
+        look = {"marker": "o", "markersize": 3} if whole else {"color": "0.75", "linewidth": 0.8}
+        left.plot(numbers, row["coverage"], label=row["cases"] if whole else None, **look)
+        right.plot(row["spread"], row["right spread"], **look)
     left.set(xlabel="decile of the predicted spread", ylabel="truths in the 90 % interval", ylim=(0.5, 1.0))
     left.set_xticks(numbers)
-    left.legend(fontsize=7, loc="lower left")
+    left.plot([], [], color="0.75", linewidth=0.8, label="single groups")
+    left.legend(fontsize=8, loc="lower right")
     right.set(xscale="log", yscale="log", xlabel="predicted spread (grey levels)")
     right.set_ylabel("spread that would hold 90 % (grey levels)")
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=150)
     plt.close(figure)
