@@ -57,6 +57,7 @@ def test_a_result_may_replace_its_input(micrograph):
         (["out.tif", "--control", "out.tif"], "needs another name than the result"),
         (["out.tif", "--control", "in.tif", "--overwrite"], "needs another name than the input"),
         (["out.tif", "--spread", "s.tif", "--control", "s.tif"], "needs another name than the spread"),
+        (["out.tif", "--control", "frame.tif", "--noise", "frame.tif", "--overwrite"], "an input of this run"),
         (["out.tif", "--control", "there.tif"], "there.tif exists"),
         (["out.tif", "--control", "nowhere/control.tif"], "the folder"),
         (["out.tif", "--control", "control.xyz"], "suffix"),
@@ -64,10 +65,12 @@ def test_a_result_may_replace_its_input(micrograph):
 )
 def test_a_name_that_will_not_do_is_refused_and_nothing_is_lost(arguments, words, micrograph, tmp_path, capsys):
     (tmp_path / "there.tif").write_bytes(b"precious")
+    (tmp_path / "frame.tif").write_bytes(micrograph.read_bytes())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert main(["denoise", "in.tif", *arguments, *ARGUMENTS]) == 2
-    said = capsys.readouterr().err
-    assert words in said and "Traceback" not in said
+    assert main(["denoise", "in.tif", *ARGUMENTS, *arguments]) == 2
+    said = capsys.readouterr()
+    assert words in said.err and "Traceback" not in said.err
+    assert not said.out, "refused before anything was computed"
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

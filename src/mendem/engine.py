@@ -143,8 +143,10 @@ def prepare(
         why = ("No noise was found: what was measured comes back as it is.",)
     elif options.resample:
         binning, why = choose_binning(image, plan.noise, prior.coverage)
-    with np.errstate(over="ignore"):
-        novelty = assess(image, binned_noise(plan.noise, binning), plan.normalisation, prior, device, binning)
+    novelty = None
+    if not plan.noise.absent:  # else the image comes back as it is
+        with np.errstate(over="ignore"):
+            novelty = assess(image, binned_noise(plan.noise, binning), plan.normalisation, prior, device, binning)
     if novelty is not None and novelty.warning is not None:
         why += (novelty.warning,)
     rows, columns = (min(b - a, BLOCK) / BLOCK * (BLOCK + 2 * HALO) for a, b in (region[:2], region[2:]))

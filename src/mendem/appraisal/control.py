@@ -166,7 +166,10 @@ def conclusions(
 ) -> tuple[str, str]:
     """What the empty field and the random phases showed, in words; for the shares see `mendem.negative_control`."""
     if noise_left is None:
-        first = "Empty: no noise was found, so that there is nothing to restore."
+        first = (
+            "Empty: the field shows no noise (none was found, or it is below the steps of the pixels), so that there "
+            "is nothing to restore."
+        )
     elif invented_contrast is None:
         first = f"Empty: {percent(noise_left)} of the noise is left; the restored image has no contrast."
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from mendem.errors import MendemError
@@ -13,13 +13,27 @@ if TYPE_CHECKING:
     from mendem.engine import Run
 
 
-def check_control_name(chosen: argparse.Namespace) -> None:
-    """Refuse the name of another file of the same command."""
+def check_control_name(chosen: argparse.Namespace, files: Collection[str] = ()) -> None:
+    """Refuse, before anything is computed, the name of another file of the same command, and what cannot be written.
+
+    ``files`` fill the task's input slots.
+    """
     if chosen.control is None:
         return
-    for path, what in ((chosen.input, "the input"), (chosen.output, "the result"), (chosen.spread, "the spread")):
+    others = [(chosen.input, "the input"), (chosen.output, "the result"), (chosen.spread, "the spread")]
+    for path, what in (*others, *((path, f"{path}, an input of this run") for path in files)):
         if path is not None and os.path.realpath(path) == os.path.realpath(chosen.control):
             raise MendemError(f"{chosen.control}: the control needs another name than {what}")
+
+    from mendem.io import SUFFIXES
+
+    if not chosen.control.lower().endswith(tuple(SUFFIXES.writable)):
+        raise MendemError(
+            f"cannot write {chosen.control}: give it a suffix that can be written ({', '.join(SUFFIXES.writable)})"
+        )
+    folder = os.path.dirname(chosen.control) or "."
+    if not os.path.isdir(folder):
+        raise MendemError(f"cannot write {chosen.control}: the folder {folder} does not exist; create it first")
 
 
 def write_control(

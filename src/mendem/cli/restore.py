@@ -28,7 +28,7 @@ def run(chosen: argparse.Namespace) -> int:
     task, files = task_and_files(chosen)
     options = Options(**{f.name: getattr(chosen, f.name) for f in fields(Options) if hasattr(chosen, f.name)})
     _refuse_existing(chosen)
-    check_control_name(chosen)
+    check_control_name(chosen, files.values())
     image = read(chosen.input, chosen.voxel_size)
     inputs = {name: _slot_image(name, path, chosen.task) for name, path in files.items()}
 

@@ -65,7 +65,7 @@ def run(chosen: argparse.Namespace) -> int:
     minutes = recipe["train"].get("minutes") if chosen.minutes is None else chosen.minutes
     leg = minutes if chosen.leg is None else chosen.leg
     for name, value in (("minutes", minutes), ("leg", leg)):
-        if value is None or not 0 < value < 1e6:
+        if not isinstance(value, int | float) or not 0 < value < 1e6:
             raise MendemError(f"{name} is {value}, but must be a positive number; give --{name}")
     target = chosen.out or chosen.folder / "weights.safetensors"
     if target.suffix != ".safetensors":
