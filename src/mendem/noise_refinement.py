@@ -74,7 +74,8 @@ def refine_noise(image: Image, noise: NoiseModel, norm: Normalisation, prior: Pr
         removed = np.clip(expected / _power(kept * coloured), 0, 1)
         power = spectrum * np.clip(measured / expected, 1 / STEP, STEP)
         fitted = _correlation(_smooth(power, removed**2))
-        correlation = tuple(float(np.clip(c, min(m, 0), m)) for c, m in zip(fitted, most, strict=True))
+        fallen = [float(np.clip(c, min(m, 0), m)) for c, m in zip(fitted, most, strict=True)]
+        correlation = (fallen[0], fallen[1])
         narrower = np.asarray(gaussian_spectrum(*correlation))
         # what is removed wholly tells most, and of that the high frequencies, where there is least texture
         weight = removed**2 * np.outer(SHARE, SHARE) * np.minimum(narrower, 1)
