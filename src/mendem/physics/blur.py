@@ -8,12 +8,20 @@ from math import sqrt
 import torch
 from torch import Tensor
 
+from mendem.physics.filling import filled
 from mendem.physics.lifting import trust
 from mendem.physics.operator import is_constant, prox_by_cg
 from mendem.priors.condition import Descriptor
 
 #: Standard deviation of a Gaussian in units of its full width at half maximum.
 STD_PER_FWHM = 1 / 2.3548200450309493
+
+#: The power spectrum of micrographs, as the lift assumes it: flat to this frequency (cycles per pixel), then falling
+#: with this power.
+FLAT_TO, FALL = 1 / 64, 2.5
+
+#: Least noise that the lift reckons with, and how often it fills in anew what was not measured: sharp borders ring.
+LIFT_FLOOR, FILL_ROUNDS = 0.03, 4
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,28 @@ class Blur:
         return torch.fft.irfft2(spectrum / (weight * self.transfer.abs() ** 2 + 1), s=x0.shape[-2:])
 
     def lift(self, y: Tensor, reliability: Tensor, noise_std: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The Wiener filter's answer, as though what was not measured had been what that answer would give."""
+        known = reliability > 0
+        counted = known.sum((-2, -1), keepdim=True).clamp(min=1)
+        noise = (known * noise_std**2).sum((-2, -1), keepdim=True) / counted
+        signal = signal_power(y)
+        wiener = self.transfer.conj() * signal
+        wiener = wiener / (self.transfer.abs() ** 2 * signal + noise.clamp(min=LIFT_FLOOR**2))
+        lifted = self._filter(filled(y, reliability), wiener)
+        for _ in range(0 if bool(known.all()) else FILL_ROUNDS):
+            lifted = self._filter(torch.where(known, y, self.forward(lifted)), wiener)
         footprint = sqrt((self.moments[0] + self.moments[2]) / 2)
-        return y, reliability * trust(noise_std, footprint), noise_std
+        return lifted, reliability * trust(noise_std, footprint), noise_std
 
     def describe(self, descriptor: Descriptor) -> Descriptor:
         yy, yx, xx = self.moments
         return replace(descriptor, psf_yy=yy, psf_yx=yx, psf_xx=xx)
+
+
+def signal_power(like: Tensor) -> Tensor:
+    """Power spectrum of a micrograph of unit variance at the frequencies of ``rfft2``; white noise of it would be 1."""
+    height, width = like.shape[-2:]
+    fy = torch.fft.fftfreq(height, device=like.device, dtype=like.dtype)[:, None]
+    fx = torch.fft.fftfreq(width, device=like.device, dtype=like.dtype)[None, :]
+    power = (fy**2 + fx**2 + FLAT_TO**2) ** (-FALL / 2)
+    return (power / power.mean())[:, : width // 2 + 1]

@@ -127,13 +127,16 @@ def _skipped(clean: Tensor, generator: torch.Generator, options: DegradeOptions)
 
 
 def _blurred(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
-    """Blurred on a grid that is mirrored beyond the edges, so that nothing wraps around."""
-    margin = clean.shape[-1] // 4
-    padded = torch.nn.functional.pad(clean, (margin,) * 4, mode="reflect")
-    transfer, moments = point_spread(generator, padded.shape[-1])
-    blur = Blur(transfer, moments)
-    signal = blur.forward(padded)[..., margin:-margin, margin:-margin]
-    return observe_through(blur, clean, signal, torch.ones_like(clean), generator, _less(options))
+    """Blurred on a grid that is mirrored beyond the edges; half of the time nothing was measured there."""
+    count, _, size, _ = clean.shape
+    margin = size // 4
+    wide = torch.nn.functional.pad(clean, (margin,) * 4, mode="reflect")
+    blur = Blur(*point_spread(generator, wide.shape[-1]))
+    seen = torch.full_like(wide, float(_one(generator, [0, 1])))
+    inner = (..., slice(margin, -margin), slice(margin, -margin))
+    seen[inner] = torch.where(chance(generator, options.hole, count), holes(generator, count, size), 1.0)
+    target, condition = observe_through(blur, wide, blur.forward(wide), seen, generator, _less(options))
+    return target[inner], condition.map(lambda t: t[inner])
 
 
 def _nothing(clean: Tensor, generator: torch.Generator, options: DegradeOptions) -> tuple[Tensor, Condition]:
