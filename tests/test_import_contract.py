@@ -34,6 +34,8 @@ LEVELS = {
     "noise_refinement": 4,
     "resampling": 4,
     "engine": 4,
+    "measured": 4,
+    "outcome": 4,
     "provenance": 4,
     "restoration": 4,
     "negative_control": 4,

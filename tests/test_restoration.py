@@ -211,7 +211,7 @@ def test_the_same_dtype_rounds_and_clips(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["int64", "uint64", "int32", "bool", "float16"])
 def test_every_dtype_takes_values_beyond_its_range(dtype):
-    from mendem.streaming import to_dtype
+    from mendem.measured import to_dtype
 
     dtype = np.dtype(dtype)
     values = to_dtype(np.array([-1e30, 0.2, 1e30, np.nan], np.float32), dtype)

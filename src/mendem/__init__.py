@@ -8,11 +8,15 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
+    "Deblur": "mendem.tasks",
     "Denoise": "mendem.tasks",
     "Image": "mendem.image",
+    "Inpaint": "mendem.tasks",
+    "Mend": "mendem.tasks",
     "MendemError": "mendem.errors",
     "Options": "mendem.options",
     "Restoration": "mendem.restoration",
+    "SuperResolve": "mendem.tasks",
     "VoxelSize": "mendem.image",
     "read": "mendem.io",
     "restore": "mendem.restoration",

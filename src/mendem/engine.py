@@ -1,4 +1,8 @@
-"""The engine: what is decided before a run, and the blocks of a run. It knows nothing of single tasks."""
+"""The engine: what is decided before a run, and the blocks of a run. It knows nothing of single tasks.
+
+A run has two grids: the image's, on which regions are given, and the result's, ``scale`` times finer, in whose pixels
+blocks are counted. Pixel i of the image lies at ``scale * i + (scale - 1) / 2`` of the result.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +17,26 @@ from mendem.blocks import ALIGN, BLOCK, HALO, Blender, Block, Region, blocks_of,
 from mendem.device import available_bytes, choose_device, choose_dtype
 from mendem.errors import Cancelled, MendemError
 from mendem.image import Image
+from mendem.measured import put_back
 from mendem.noise_refinement import refine_noise
 from mendem.normalise import check_intensities, estimate_normalisation
 from mendem.options import Options
 from mendem.priors.prior import Prior, never
 from mendem.resampling import binned_noise, choose_binning, shrink, stretch
-from mendem.tasks.base import Plan, Task
+from mendem.tasks.base import Patch, Plan, Task
 
 
 @dataclass(frozen=True)
 class Run:
     """Everything that is decided before the first block.
 
-    ``region`` is the part of each slice that is restored; ``planes`` the slices. ``binning`` is the factor by which the
+    ``given`` is the user's image, ``image`` what is restored (see `mendem.tasks.base.Plan`). ``region`` is the part of
+    each of its slices that is restored; ``planes`` the slices. ``binning`` is the factor by which the
     image is shrunk to suit the prior, 1 for none. ``memory_bytes`` is the expected peak beside input and output.
     ``novelty`` is how unlike the prior's training the image is, None where the prior cannot tell.
     """
 
+    given: Image
     image: Image
     task: Task
     options: Options
@@ -45,26 +52,44 @@ class Run:
     novelty: Novelty | None = None
 
     @property
+    def scale(self) -> int:
+        """Pixels of the result for each pixel of the image, along y and x."""
+        return self.task.scale
+
+    @property
     def shape(self) -> tuple[int, int]:
-        """Height and width of a restored slice."""
-        return self.region[1] - self.region[0], self.region[3] - self.region[2]
+        """Height and width of a restored slice, in pixels of the result."""
+        return self.scale * (self.region[1] - self.region[0]), self.scale * (self.region[3] - self.region[2])
 
     @property
     def blocks(self) -> list[Block]:
-        """All blocks in the order in which they are computed, in pixels of the region."""
+        """All blocks in the order in which they are computed, in pixels of the result's region."""
         return [block for plane in self.planes for block in blocks_of(plane, self.shape)]
 
     @property
     def channels(self) -> tuple[str, ...]:
         """What each block brings."""
-        return ("mean", "std", *(f"sample {i}" for i in range(self.options.samples)))
+        samples = (f"sample {i}" for i in range(self.options.samples))
+        return ("mean", "std", *samples, *(() if self.plan.pointwise else ("fitted",)))
+
+    @property
+    def wanted(self) -> int:
+        """Which of the channels is the result."""
+        return self.channels.index("sample 0") if self.options.estimate == "sample" else 0
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Pixel type of a result in memory: the input's own where measured pixels are kept."""
+        return self.given.dtype if self.plan.keep else np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
 class BlockEstimate:
     """The answer so far for one block, in the image's units; arrays (rows, columns) of what was asked for.
 
-    ``squares`` and ``count`` add up to chi² over blocks (see `estimates`); ``missing`` pixels were not finite.
+    ``fitted`` is what would have been measured of the result, each datum repeated over its pixels; None where that is
+    the result itself. ``squares`` and ``count`` add up to chi² over blocks (see `estimates`); ``missing`` pixels were
+    not finite.
     """
 
     mean: np.ndarray
@@ -75,6 +100,7 @@ class BlockEstimate:
     squares: float
     count: float
     missing: int = 0
+    fitted: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +128,7 @@ class Summary:
 
     @property
     def chi2(self) -> float | None:
-        """1 where the answer is as far from the data as noise and spread say; None where nothing was measured."""
+        """As far from the data as noise and spread say where it is 1; None where there is nothing to compare with."""
         return self.squares / self.count if self.count else None
 
 
@@ -125,12 +151,14 @@ def prepare(
     region = checked_region(region, image.plane_shape)
     device = choose_device(options.device)
     prior = load_prior(options.prior, device, choose_dtype(device))
-    if planes is not None and not (planes and all(0 <= p < image.plane_count for p in planes)):
-        raise MendemError(f"the slices {planes} are none, or outside the {image.plane_count} of the image")
     if image.dtype.itemsize > 4:
         check_intensities(image, estimate_normalisation(image))
+    given = image
     with np.errstate(over="ignore"):  # what float32 does not hold counts as not measured
         plan = task.plan(image, inputs)
+        image = plan.image or image
+        if planes is not None and not (planes and all(0 <= p < image.plane_count for p in planes)):
+            raise MendemError(f"the slices {planes} are none, or outside the {image.plane_count} of the image")
         if plan.noise_from_one_image:
             read = read_noise(image, plan.noise, device)
             better = refine_noise(image, read, plan.normalisation, prior, device)
@@ -139,23 +167,26 @@ def prepare(
     if not (image.voxel_size and image.voxel_size.known or any("voxel size" in note for note in said)):
         said += ("The voxel size is unknown.",)
     binning, why = 1, tuple[str, ...]()
+    untouched = plan.noise.absent and plan.pointwise
     if plan.noise.absent:
-        why = ("No noise was found: what was measured comes back as it is.",)
-    elif options.resample:
+        said += ("No noise was found: what was measured comes back as it is.",) if plan.margin == 0 else ()
+    elif options.resample and plan.pointwise and not plan.keep:
         binning, why = choose_binning(image, plan.noise, prior.coverage)
     novelty = None
-    if not plan.noise.absent:  # else the image comes back as it is
+    if not untouched:
         with np.errstate(over="ignore"):
             novelty = assess(image, binned_noise(plan.noise, binning), plan.normalisation, prior, device, binning)
     if novelty is not None and novelty.warning is not None:
         why += (novelty.warning,)
-    rows, columns = (min(b - a, BLOCK) / BLOCK * (BLOCK + 2 * HALO) for a, b in (region[:2], region[2:]))
+    lengths = (task.scale * (b - a) for a, b in (region[:2], region[2:]))
+    rows, columns = (min(n, BLOCK) / BLOCK * (BLOCK + 2 * (HALO + plan.margin)) for n in lengths)
     needed = int(rows * columns * prior.bytes_per_pixel)
     tile = options.tile
     while not tile and needed > 0.6 * available_bytes(device):
         tile, needed = 512, needed // 2
     prior.tile = tile or None
     return Run(
+        given=given,
         image=image,
         task=task,
         options=options,
@@ -178,77 +209,104 @@ def estimates(
     rows: tuple[int, int],
     columns: tuple[int, int],
     check: Callable[[], None] = never,
-    binning: int | None = None,
+    coarseness: int | None = None,
 ) -> Iterator[BlockEstimate]:
-    """Restore one part of one slice, better and better; rows and columns are (start, stop) in the whole slice.
+    """Restore one part of one slice, better and better; rows and columns are (start, stop) in the whole result.
 
-    chi² is the mean over measured pixels of ``((y - mean)² + variance) / noise variance``: 1 where mean, spread and
-    noise are right, whatever the image, since E[(y - m)²] = noise - Var[x | y] for the posterior mean m.
+    ``coarseness`` is the factor by which the grid of the computation is coarser than the result's, in place of the
+    run's own binning. chi² is the mean over measured pixels of ``((y - A mean)² + variance) / noise variance``: 1 where
+    mean, spread and noise are right, whatever the image, since E[(y - A m)²] = noise - Var[A x | y] for the posterior
+    mean m. Where the data are no single pixels, Var[A x | y] is unknown and left out, so that chi² is at most 1.
     """
     import torch
 
     from mendem.physics.defects import reliable
     from mendem.sampling import BUDGETS, Place, keep_measured, sample
 
-    factor = run.binning if binning is None else binning
-    height, width = run.image.plane_shape
-    r0, r1 = on_grid(with_halo(rows, height, HALO * factor), ALIGN * factor)
-    c0, c1 = on_grid(with_halo(columns, width, HALO * factor), ALIGN * factor)
-    native = run.image.read(plane, slice(r0, min(r1, height)), slice(c0, min(c1, width)))
-    size = native.shape
-    native = np.pad(native, ((0, r1 - r0 - size[0]), (0, c1 - c0 - size[1])), mode="edge")
+    plan, scale, budget = run.plan, run.scale, BUDGETS[run.options.budget]
+    factor = run.binning if coarseness is None else coarseness
+    binning, finer = max(1, factor // scale), max(1, scale // factor)
+    shape = tuple(scale * n for n in run.image.plane_shape)
+    spans, reads, pads = [], [], []
+    for span, length in zip((rows, columns), shape, strict=True):
+        start, stop = with_halo(span, length, HALO * factor)
+        first, last = start // scale, -(-stop // scale)
+        reach = plan.margin * scale
+        start, stop = on_grid((start - reach, stop + reach), ALIGN * factor)
+        spans.append((start, stop))
+        if not plan.margin:
+            first, last = start // scale, min(stop, length) // scale
+        reads.append(slice(first, last))
+        pads.append((first - start // scale, stop // scale - last))
+    native = run.image.read(plane, *reads)
     check()
 
-    norm = run.plan.normalisation
-    noise = binned_noise(run.plan.noise, factor).affine(norm.centre, norm.scale)
+    norm = plan.normalisation
+    noise = binned_noise(plan.noise, binning).affine(norm.centre, norm.scale)
     with np.errstate(over="ignore"):  # a large offset does not survive float32, which therefore comes last
         normalised = norm.apply(native.astype(np.float64)).astype(np.float32)
-    pixels = shrink(torch.from_numpy(normalised)[None, None].to(run.device), factor)
+    inside = [slice(p[0], p[0] + n) for p, n in zip(pads, native.shape, strict=True)]
+    measured = np.zeros([n + sum(p) for n, p in zip(native.shape, pads, strict=True)], bool)
+    measured[tuple(inside)] = True
+    pixels = shrink(torch.from_numpy(np.pad(normalised, pads, mode="edge"))[None, None].to(run.device), binning)
+    within = shrink(torch.from_numpy(measured)[None, None].float().to(run.device), binning)
     exact = noise.absent
     reliability = torch.isfinite(pixels).float() if exact else reliable(pixels, noise.std_at(0.0))
+    if plan.margin:
+        reliability = reliability * (within == 1)
     pixels = torch.where(torch.isfinite(pixels), pixels, torch.zeros_like(pixels))
-    beyond = (pixels - pixels.clamp(-30, 30)) * reliability  # too bright for the prior: it is put back as measured
+    # Too bright for the prior: it is put back as measured, where it is a pixel of the result.
+    beyond = (pixels - pixels.clamp(-30, 30)) * reliability if plan.pointwise else 0.0
     pixels = pixels.clamp(-30, 30)
     voxel = run.image.voxel_size.nm[-1] if run.image.voxel_size else None
-    pixel_nm = None if voxel is None else voxel * factor
-    place = Place(run.options.seed, plane, r0 // factor, c0 // factor)
-    inner = (slice(rows[0] - r0, rows[1] - r0), slice(columns[0] - c0, columns[1] - c0))
-    missing = int((~np.isfinite(normalised[inner])).sum())
+    pixel_nm = None if voxel is None else voxel * factor / scale
+    place = Place(run.options.seed, plane, spans[0][0] // factor, spans[1][0] // factor)
+    inner = tuple(slice(a - s[0], b - s[0]) for (a, b), s in zip((rows, columns), spans, strict=True))
+    seen = [
+        slice((a - s[0]) // scale, -(-(b - s[0]) // scale)) for (a, b), s in zip((rows, columns), spans, strict=True)
+    ]
+    missing = int((~np.isfinite(np.pad(normalised, pads)[tuple(seen)])).sum())
 
     def out(t: torch.Tensor) -> np.ndarray:
-        return stretch(t, factor)[0, 0, : size[0], : size[1]][inner].float().cpu().numpy()
+        return stretch(t, factor)[0, 0][inner].float().cpu().numpy()
+
+    observation = plan.observe(Patch(pixels, reliability, noise, pixel_nm, finer, binning))
+    operator, weight = observation.operator, reliability * (within == 1)
+    variance = observation.noise_std().clamp(min=1e-4) ** 2
+
+    def fitted(x: torch.Tensor) -> np.ndarray | None:
+        if plan.pointwise:
+            return None
+        data = operator.forward(x)
+        data = data.repeat_interleave(finer, -2).repeat_interleave(finer, -1)
+        return norm.undo(out(data))
 
     samples: list[np.ndarray] = []
-    spent = 0
-    for number, step in enumerate(run.plan.steps):
-        observation = step(pixels, reliability, noise, pixel_nm)
-        weight = reliability.clone()
-        weight[..., -(-size[0] // factor) :, :] = weight[..., -(-size[1] // factor) :] = 0  # outside the image
-        variance = observation.noise_std().clamp(min=1e-4) ** 2
-        budget = BUDGETS[run.options.budget]
-        last = number + 1 == len(run.plan.steps)
-        for estimate in sample(run.prior, observation, budget, run.options.samples if last else 0, place, check):
-            if exact:
-                estimate = keep_measured(estimate, observation)
-            if estimate.sample is not None:
-                samples.append(norm.undo(out(estimate.sample + beyond)))
-            squares = weight * ((observation.y - estimate.mean) ** 2 + estimate.variance) / variance
-            judged = estimate.evaluations == estimate.total and not exact
-            std = abs(norm.scale) * np.sqrt(np.maximum(out(estimate.variance), 0))
-            if len(samples) >= SAMPLES_FOR_SPREAD:
-                std = np.std(samples, axis=0, ddof=1).astype(np.float32)
-            yield BlockEstimate(
-                mean=norm.undo(out(estimate.mean + beyond)),
-                std=std,
-                samples=tuple(samples),
-                evaluations=spent + estimate.evaluations,
-                total=spent + estimate.total,
-                squares=float(squares.sum()) if judged else 0.0,
-                count=float(weight.sum()) if judged else 0.0,
-                missing=missing,
-            )
-        spent += estimate.total
-        pixels = estimate.mean
+    drawn: torch.Tensor | None = None
+    for estimate in sample(run.prior, observation, budget, run.options.samples, place, check):
+        if exact or plan.keep:
+            estimate = keep_measured(estimate, observation)
+        if estimate.sample is not None:
+            drawn = estimate.sample if drawn is None else drawn
+            samples.append(norm.undo(out(estimate.sample + beyond)))
+        final = estimate.evaluations == estimate.total
+        squares = (observation.y - operator.forward(estimate.mean)) ** 2
+        squares = weight * (squares + (estimate.variance if plan.pointwise else 0.0)) / variance
+        judged = final and not (exact or plan.keep)
+        std = abs(norm.scale) * np.sqrt(np.maximum(out(estimate.variance), 0))
+        if len(samples) >= SAMPLES_FOR_SPREAD:
+            std = np.std(samples, axis=0, ddof=1).astype(np.float32)
+        yield BlockEstimate(
+            mean=norm.undo(out(estimate.mean + beyond)),
+            std=std,
+            samples=tuple(samples),
+            evaluations=estimate.evaluations,
+            total=estimate.total,
+            squares=float(squares.sum()) if judged else 0.0,
+            count=float(weight.sum()) if judged else 0.0,
+            missing=missing,
+            fitted=fitted(drawn if run.wanted and drawn is not None else estimate.mean) if final else None,
+        )
 
 
 #: From this many samples on, the spread is theirs; with fewer it is the one that the prior predicts.
@@ -273,7 +331,12 @@ def execute(
     started = time.monotonic()
     index = missing = 0
     latest: BlockEstimate | None = None
-    top, left = run.region[0], run.region[2]
+    top, left = run.scale * run.region[0], run.scale * run.region[2]
+
+    def hand_over(plane: int, first: int, arrays: np.ndarray) -> None:
+        put_back(run, plane, first, arrays)
+        put(plane, first, arrays)
+
     try:
         for plane in run.planes:
             blender = Blender(run.shape, len(run.channels))
@@ -287,7 +350,7 @@ def execute(
                     elapsed = time.monotonic() - started
                     progress(Progress(index, len(blocks), fraction, elapsed * (1 - fraction) / fraction))
                 assert latest is not None
-                blender.add(block, _arrays(latest, run.options.samples))
+                blender.add(block, _arrays(latest, run))
                 summary.squares += latest.squares
                 summary.count += latest.count
                 summary.evaluations += latest.total
@@ -295,14 +358,14 @@ def execute(
                 missing += latest.missing
                 index += 1
                 latest = None
-                put(plane, *blender.take(run.shape[0] if following is None else following.rows[0]))
+                hand_over(plane, *blender.take(run.shape[0] if following is None else following.rows[0]))
     except Cancelled:
         summary.partial = True
         if latest is not None:
-            blender.add(block, _arrays(latest, run.options.samples))
+            blender.add(block, _arrays(latest, run))
             summary.evaluations += latest.evaluations
-        put(plane, *blender.take(run.shape[0]))
-    if missing:
+        hand_over(plane, *blender.take(run.shape[0]))
+    if missing and run.plan.image is None:
         summary.notes.append(
             f"About {missing} pixels are not finite numbers: they were taken as not measured, and filled in."
         )
@@ -310,6 +373,9 @@ def execute(
     return summary
 
 
-def _arrays(estimate: BlockEstimate, samples: int) -> np.ndarray:
-    missing = [np.full_like(estimate.mean, np.nan)] * (samples - len(estimate.samples))
-    return np.stack([estimate.mean, estimate.std, *estimate.samples, *missing])
+def _arrays(estimate: BlockEstimate, run: Run) -> np.ndarray:
+    """In the order of ``run.channels``; NaN for what a cancelled block does not have yet."""
+    absent = np.full_like(estimate.mean, np.nan)
+    samples = [*estimate.samples, *[absent] * (run.options.samples - len(estimate.samples))]
+    fitted = [] if run.plan.pointwise else [absent if estimate.fitted is None else estimate.fitted]
+    return np.stack([estimate.mean, estimate.std, *samples, *fitted])

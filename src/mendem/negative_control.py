@@ -259,8 +259,7 @@ def _trial(
         raise Cancelled
     top, bottom, left, right = run.region
     measured = run.image.read(run.planes[0], slice(top, bottom), slice(left, right))
-    wanted = run.channels.index("sample 0") if run.options.estimate == "sample" else 0
-    return Trial(name, measured, arrays[wanted], arrays[1], summary.chi2), summary
+    return Trial(name, measured, arrays[run.wanted], arrays[1], summary.chi2), summary
 
 
 def _stretched(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

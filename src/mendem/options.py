@@ -15,16 +15,21 @@ def parameter(
     *,
     unit: str = "",
     choices: tuple[Any, ...] = (),
+    forms: tuple[str, ...] = (),
     low: float | None = None,
     high: float | None = None,
     label: str = "",
     advanced: bool = False,
 ) -> Any:
-    """A dataclass field with what a widget and a command-line option must know about it."""
+    """A dataclass field with what a widget and a command-line option must know about it.
+
+    ``forms`` are words and beginnings of words that a text may have, where it may be a file's name too.
+    """
     about = {
         "help": help,
         "unit": unit,
         "choices": choices,
+        "forms": forms,
         "low": low,
         "high": high,
         "label": label,

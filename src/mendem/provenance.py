@@ -70,7 +70,7 @@ def provenance(run: Run, summary: Summary) -> dict[str, Any]:
         "task": {"name": run.task.name, "parameters": run.task.parameters()},
         "options": asdict(run.options),
         "inputs": {
-            "image": describe_image(run.image),
+            "image": describe_image(run.given),
             **{name: describe_image(image) for name, image in run.inputs.items()},
         },
         "region": list(run.region),
@@ -81,6 +81,7 @@ def provenance(run: Run, summary: Summary) -> dict[str, Any]:
         "noise": asdict_plain(run.plan.noise),
         "normalisation": asdict(run.plan.normalisation),
         "binning": run.binning,
+        "scale": run.scale,
         "spread": "samples" if run.options.samples >= 4 else "predicted",
         "evaluations": summary.evaluations,
         "blocks": {"finished": summary.finished, "all": summary.blocks},
@@ -89,7 +90,7 @@ def provenance(run: Run, summary: Summary) -> dict[str, Any]:
         "novelty": None if run.novelty is None else asdict(run.novelty),
         "seconds": round(summary.seconds, 3),
         "notes": [*run.notes, *summary.notes],
-        "previous": run.image.metadata.get("mendem"),
+        "previous": run.given.metadata.get("mendem"),
     }
 
 

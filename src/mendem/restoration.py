@@ -13,8 +13,10 @@ from mendem.appraisal.consistency import Band, residual_bands
 from mendem.blocks import Region
 from mendem.engine import Progress, Run, execute, prepare
 from mendem.errors import Cancelled, MendemError
-from mendem.image import Image, VoxelSize
+from mendem.image import Image
+from mendem.measured import fitted_rows, in_dtype, residual_rows
 from mendem.options import Options
+from mendem.outcome import Outcome, outcome
 from mendem.physics.noise import NoiseModel
 from mendem.provenance import provenance
 from mendem.tasks.base import Task
@@ -27,19 +29,22 @@ class Restoration:
     Attributes
     ----------
     image
-        The result, float32 in the input's intensity units: the posterior mean, or one sample.
+        The result in the input's intensity units: the posterior mean, or one sample. float32; the input's own type
+        where measured pixels are kept.
     std
         Its spread: standard deviation of what the data leaves open, in the same units.
     samples
         The samples that were asked for.
     residual
-        Input minus result.
+        What was measured less what would have been measured of the result, on the input's grid.
     provenance
         See `mendem.provenance`.
     partial
         True where the run was cancelled; what was not reached is NaN.
     chi2
         Consistency with the data: 1 is right (see `mendem.engine.estimates`).
+    fitted
+        What would have been measured of the result, on the input's grid; None where that is the result itself.
     """
 
     image: Image
@@ -50,12 +55,14 @@ class Restoration:
     partial: bool
     chi2: float | None
     notes: tuple[str, ...]
+    fitted: Image | None = None
 
     @property
     def bands(self) -> list[Band]:
         """The whitened residual of the middle slice by frequency band (see `mendem.appraisal.consistency`)."""
-        restored, residual = (np.asarray(i.read(i.plane_count // 2), np.float64) for i in (self.image, self.residual))
-        return residual_bands(restored + residual, restored, NoiseModel(**self.provenance["noise"]))
+        pictures = self.fitted or self.image, self.residual
+        fitted, residual = (np.asarray(i.read(i.plane_count // 2), np.float64) for i in pictures)
+        return residual_bands(fitted + residual, fitted, NoiseModel(**self.provenance["noise"]))
 
 
 def as_image(data: Image | Any) -> Image:
@@ -107,8 +114,8 @@ def restore(
     inputs
         What fills the task's input slots, by name.
     region
-        (first row, end row, first column, end column) to restore; the noise is still estimated from the
-        whole image. The whole slice when left out.
+        (first row, end row, first column, end column) to restore, in pixels of the image; the noise is still
+        estimated from the whole image. The whole slice when left out.
     progress
         Called after each evaluation of the prior.
     cancel
@@ -142,27 +149,24 @@ def collect(
 
     summary = execute(run, put, progress, cancel_check(cancel))
     record = provenance(run, summary)
-    metadata = {**run.image.metadata, "mendem": record}
-    leading = run.image.shape[:-2] if len(run.planes) == run.image.plane_count else (len(run.planes),)
-    axes = run.image.axes if len(leading) == len(run.image.shape) - 2 else ("frame", *run.image.axes[-2:])
+    metadata = {**run.given.metadata, "mendem": record}
+    will_be = outcome(run.given, run.task, run.region, run.planes)
 
-    def wrap(stack: np.ndarray) -> Image:
-        return Image(
-            stack.reshape(*leading, *run.shape), axes, _voxels(run.image, len(axes)), metadata, run.image.source
-        )
+    on_data = outcome(run.given, run.task, run.region, run.planes, 1)
 
-    mean, std, *samples = (wrap(a) for a in arrays)
-    image = samples[0] if run.options.estimate == "sample" else mean
-    top, bottom, left, right = run.region
-    measured = np.stack([run.image.read(p, slice(top, bottom), slice(left, right)) for p in run.planes])
-    with np.errstate(over="ignore"):
-        residual = wrap(measured.astype(np.float32) - image.data.reshape(measured.shape))
+    def wrap(stack: np.ndarray, like: Outcome = will_be) -> Image:
+        return Image(stack.reshape(like.shape), like.axes, like.voxel_size, metadata, run.given.source)
+
+    result = np.stack([in_dtype(run, p, 0, a, run.dtype) for p, a in zip(run.planes, arrays[run.wanted], strict=True)])
+    residual = [residual_rows(run, p, 0, arrays[:, i]) for i, p in enumerate(run.planes)]
     return Restoration(
-        image, std, tuple(samples), residual, record, summary.partial, summary.chi2, tuple(record["notes"])
+        wrap(result),
+        wrap(arrays[1]),
+        tuple(wrap(a) for a in arrays[2 : 2 + run.options.samples]),
+        wrap(np.stack(residual), on_data),
+        record,
+        summary.partial,
+        summary.chi2,
+        tuple(record["notes"]),
+        None if run.plan.pointwise else wrap(fitted_rows(run, arrays), on_data),
     )
-
-
-def _voxels(image: Image, ndim: int) -> VoxelSize:
-    assert image.voxel_size is not None
-    values = image.voxel_size.values
-    return VoxelSize((None,) * (ndim - len(values)) + values[-ndim:], image.voxel_size.unit)

@@ -16,23 +16,12 @@ from mendem.engine import Progress, Run, Summary, execute, prepare
 from mendem.errors import Cancelled, MendemError
 from mendem.image import Image, VoxelSize
 from mendem.io import ImageWriter, open_writer, read
+from mendem.measured import in_dtype
 from mendem.options import Options
+from mendem.outcome import outcome
 from mendem.provenance import provenance
 from mendem.restoration import as_image, cancel_check
 from mendem.tasks.base import Task
-
-
-def to_dtype(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Float values in another real dtype: rounded and clipped for integers; NaN (not reached) becomes 0 there."""
-    if dtype.kind == "b":
-        return values > 0.5
-    if dtype.kind == "f":
-        limit = np.finfo(dtype).max
-        return np.clip(values, -limit, limit).astype(dtype) if dtype.itemsize < 4 else values.astype(dtype)
-    about = np.iinfo(dtype)
-    # The largest 64-bit integers are no floats: the next smaller float is the limit there.
-    high = about.max if dtype.itemsize < 8 else np.nextafter(float(about.max), 0)
-    return np.clip(np.rint(np.nan_to_num(values.astype(np.float64))), about.min, high).astype(dtype)
 
 
 def _check_names(
@@ -67,7 +56,7 @@ def restore_file(
     options: Options | None = None,
     inputs: Mapping[str, Image | Any] | None = None,
     spread: str | PathLike | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
     voxel_size: VoxelSize | None = None,
     overwrite: bool = False,
     region: Region | None = None,
@@ -85,7 +74,7 @@ def restore_file(
     spread
         File for the standard deviation, if wanted.
     dtype
-        "float32", or "same" for the input's own.
+        "float32", or "same" for the input's own; left out, "same" where measured pixels are kept.
     voxel_size
         Replaces what the file says.
     started
@@ -104,6 +93,7 @@ def restore_file(
     MendemError
         Bad input, or a target that exists while ``overwrite`` is false. Nothing is left behind then.
     """
+    dtype = dtype or ("same" if task.keeps_measured else "float32")
     if dtype not in ("float32", "same"):
         raise MendemError(f"dtype is {dtype!r}, but must be float32 or same")
     image = source if isinstance(source, Image) else read(source, voxel_size)
@@ -111,14 +101,12 @@ def restore_file(
     _check_names(target, spread, image, inputs)
     options = replace(options or Options(), **changes)
     pixel_type = image.dtype if dtype == "same" else np.dtype(np.float32)
-    top, bottom, left, right = checked_region(region, image.plane_shape)
+    will_be = outcome(image, task, checked_region(region, image.plane_shape))
     with ExitStack() as files:
 
         def create(name: str | PathLike, kind: np.dtype) -> ImageWriter:
-            shape = (*image.shape[:-2], bottom - top, right - left)
-            return files.enter_context(
-                open_writer(name, shape, kind, image.axes, image.voxel_size, before, image.metadata, overwrite)
-            )
+            like = will_be.shape, kind, will_be.axes, will_be.voxel_size
+            return files.enter_context(open_writer(name, *like, before, image.metadata, overwrite))
 
         # The file has room for this and one record more, whatever history the input has.
         before = {"previous": image.metadata.get("mendem")}
@@ -127,13 +115,12 @@ def restore_file(
         std = None if spread is None else create(spread, np.dtype(np.float32))
         run = prepare(image, task, options, inputs, region)
         started(run)
-        wanted = run.channels.index("sample 0") if options.estimate == "sample" else 0
 
         reached: dict[int, int] = {}
 
         def put(plane: int, first: int, rows: np.ndarray) -> None:
             reached[plane] = first + rows.shape[1]
-            result.put(plane, first, 0, to_dtype(rows[wanted], pixel_type))
+            result.put(plane, first, 0, in_dtype(run, plane, first, rows[run.wanted], pixel_type))
             if std is not None:
                 std.put(plane, first, 0, rows[1])
 

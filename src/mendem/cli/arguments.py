@@ -51,7 +51,7 @@ class _Version(argparse.Action):
 
 def build_parser() -> Parser:
     """The parser of all commands; what it returns has ``run``, a function of itself that gives the exit status."""
-    from mendem.cli import demo, info, train
+    from mendem.cli import appraise, demo, info, train
 
     parser = Parser(
         prog="mendem",
@@ -62,7 +62,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for task in TASKS.values():
         _add_task(commands.add_parser(task.name, help=task.summary, description=task.summary), task)
-    for command in (info, demo, train):
+    for command in (info, appraise, demo, train):
         command.add_to(commands)
     return parser
 
@@ -98,8 +98,8 @@ def _add_task(parser: Parser, task: type[Task]) -> None:
     common.add_argument(
         "--dtype",
         choices=("same", "float32"),
-        default="same" if task.keeps_measured else "float32",
-        help="pixel type of OUT: the input's own, rounded and clipped, or float32 (default %(default)s)",
+        help="pixel type of OUT: the input's own, rounded and clipped, or float32 (default float32, but same where "
+        "measured pixels are kept)",
     )
     common.add_argument(
         "--voxel-size",
@@ -142,10 +142,13 @@ def add_parameter(group: Any, f: Field, hint: Any, file_help: str | None = None)
         group.add_argument(flag, action=argparse.BooleanOptionalAction, help=_escaped(text), **settings)
         return
     kind: Callable[[str], Any] = next(iter(kinds)) if len(kinds) == 1 and not file_help else number_or_text
-    if about["choices"]:
+    if about["choices"] and not file_help:
         group.add_argument(flag, type=kind, choices=about["choices"], help=_escaped(text), **settings)
         return
-    words = [str(f.default)] if str in kinds and kinds & {int, float} else ["NAME"] if str in kinds else []
+    words = [str(c) for c in about["choices"] or about["forms"]]
+    words += (
+        [] if words else [str(f.default)] if str in kinds and kinds & {int, float} else ["NAME"] if str in kinds else []
+    )
     words += ["INT" if kinds & {int, float} == {int} else "FLOAT"] if kinds & {int, float} else []
     words += ["FILE"] if file_help else []
     group.add_argument(flag, type=kind, metavar="|".join(words), help=_escaped(text), **settings)

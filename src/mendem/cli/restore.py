@@ -92,7 +92,7 @@ def run(chosen: argparse.Namespace) -> int:
 def task_and_files(chosen: argparse.Namespace) -> tuple[Task, dict[str, str]]:
     """The task with its parameters, and the files that fill its input slots.
 
-    A parameter that is a slot too takes its default word and numbers itself; anything else is a file.
+    A parameter that is a slot too takes its own words and numbers itself; anything else is a file.
     """
     slots = {slot.name for slot in chosen.task.inputs}
     values: dict[str, Any] = {}
@@ -100,7 +100,8 @@ def task_and_files(chosen: argparse.Namespace) -> tuple[Task, dict[str, str]]:
     for f in fields(chosen.task):
         value = getattr(chosen, f.name, f.default)
         words = {f.default, *f.metadata["choices"]}
-        if f.name in slots and isinstance(value, str) and value not in words:
+        stated = value in words or str(value).startswith(f.metadata["forms"] or ("\0",))
+        if f.name in slots and isinstance(value, str) and not stated:
             files[f.name] = value
         else:
             values[f.name] = value
@@ -110,9 +111,13 @@ def task_and_files(chosen: argparse.Namespace) -> tuple[Task, dict[str, str]]:
 def _slot_image(name: str, path: str, task: type[Task]) -> Image:
     from mendem.io import read
 
-    declared = {f.name: f.default for f in fields(task)}
+    declared = {
+        f.name: [str(w) for w in f.metadata["choices"] or f.metadata["forms"]] or [str(f.default), "a number"]
+        for f in fields(task)
+    }
     if name in declared and not os.path.exists(path):
-        raise MendemError(f"--{name} {path}: give {declared[name]}, a number, or a file; there is no file of that name")
+        words = " or ".join(declared[name])
+        raise MendemError(f"--{name} {path}: give {words}, or a file; there is no file of that name")
     return read(path)
 
 
@@ -131,8 +136,8 @@ def _introduce(run: Run) -> None:
     from mendem.cli.report import describe_noise, image_line, megabytes, novelty_line
 
     height, width = run.shape
-    part = "" if run.shape == run.image.plane_shape else f", restoring {height} x {width} of each slice"
-    print(f"{run.image.source}: {image_line(run.image)}{part}")
+    part = "" if run.shape == run.image.plane_shape else f", restoring {height} x {width} pixels of each slice"
+    print(f"{run.given.source}: {image_line(run.given)}{part}")
     print(f"noise: {describe_noise(run.plan.noise, run.plan.normalisation.centre)}")
     blocks = len(run.blocks)
     print(

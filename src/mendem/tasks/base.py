@@ -22,15 +22,42 @@ class InputSlot:
     """Data that a task takes beside its image: a layer, a file or an array.
 
     A slot that has the name of a parameter is that parameter's third way: ``--noise FILE`` beside
-    ``--noise auto`` and ``--noise 4.5``.
+    ``--noise auto`` and ``--noise 4.5``. With ``marks`` it says which pixels, and takes painted labels and shapes too.
     """
 
     name: str
     help: str
+    marks: bool = False
 
 
-#: Normalised pixels (1, 1, H, W), their reliability, their noise and their pixel size, to an observation.
-Step = Callable[["Tensor", "Tensor", NoiseModel, float | None], "Observation"]
+@dataclass(frozen=True)
+class Patch:
+    """A part of one slice, as the engine gives it to a task.
+
+    Attributes
+    ----------
+    pixels, reliability
+        (1, 1, H, W) in normalised units, finite; 0 and 1 for what was not measured and what was.
+    noise
+        Noise of ``pixels``.
+    pixel_nm
+        Pixel size of the image that is wanted, None where it is unknown.
+    scale
+        Pixels of the image that is wanted for each of ``pixels``, along y and x.
+    binning
+        Pixels of the input for each of ``pixels``, along y and x.
+    """
+
+    pixels: Tensor
+    reliability: Tensor
+    noise: NoiseModel
+    pixel_nm: float | None = None
+    scale: int = 1
+    binning: int = 1
+
+
+#: From a part of a slice to what was observed there.
+Observe = Callable[[Patch], "Observation"]
 
 
 @dataclass(frozen=True)
@@ -43,19 +70,32 @@ class Plan:
         In the image's own units.
     normalisation
         Shared by all blocks and slices.
-    steps
-        One for most tasks; each next one takes the result of the one before as its pixels.
+    observe
+        What was observed of each part.
     notes
         What the user must know, in sentences.
     noise_from_one_image
         Whether the noise is an estimate from the image alone, which the prior can better.
+    image
+        What is restored in place of the image that was given: the mean of its frames, or the image with what is to be
+        filled in as NaN.
+    margin
+        How far the operator reaches, in pixels of the image: so much is continued around each part, as not measured.
+    keep
+        Whether what was measured comes back bit for bit, and the rest alone is restored.
+    pointwise
+        Whether each datum is one pixel of the wanted image: the image may be binned, and chi² counts its spread.
     """
 
     noise: NoiseModel
     normalisation: Normalisation
-    steps: tuple[Step, ...]
+    observe: Observe
     notes: tuple[str, ...] = ()
     noise_from_one_image: bool = False
+    image: Image | None = None
+    margin: int = 0
+    keep: bool = False
+    pointwise: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,14 +103,28 @@ class Task:
     """Base of all tasks: a frozen dataclass whose fields are the user's parameters.
 
     Class attributes: ``name`` (command, provenance), ``title`` (widget, layer name), ``summary`` (one
-    sentence), ``inputs`` (slots), ``keeps_measured`` (whether measured pixels come back bit for bit).
+    sentence), ``inputs`` (slots).
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
     inputs: ClassVar[tuple[InputSlot, ...]] = ()
-    keeps_measured: ClassVar[bool] = False
+
+    @property
+    def keeps_measured(self) -> bool:
+        """Whether measured pixels come back bit for bit, in their own type."""
+        return False
+
+    @property
+    def scale(self) -> int:
+        """Pixels of the result for each pixel of the image, along y and x."""
+        return 1
+
+    @property
+    def merges(self) -> bool:
+        """Whether all slices of the image become one."""
+        return False
 
     def __post_init__(self) -> None:
         check_parameters(self)

@@ -1,0 +1,101 @@
+"""Which pixels are to be filled in: a mask from a layer or a file, or a proposal of what looks damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mendem.errors import MendemError
+from mendem.image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Gapped:
+    """An image's pixels as floats, NaN where ``gaps(plane)`` (height, width) is true; computes what is sliced."""
+
+    data: Any
+    gaps: Callable[[int], np.ndarray]
+    dtype: np.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.data.shape)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        *index, rows, columns = key
+        plane = int(np.ravel_multi_index(tuple(index), self.shape[:-2])) if index else 0
+        pixels = np.asarray(self.data[key]).astype(self.dtype)
+        pixels[self.gaps(plane)[rows, columns]] = np.nan
+        return pixels
+
+
+def masked(image: Image, choice: str, mask: Image | None) -> tuple[Image | None, tuple[str, ...]]:
+    """The image with NaN in place of what is to be filled in, and what to say; None where nothing is.
+
+    Parameters
+    ----------
+    choice
+        "none" or "auto", which proposes what looks damaged; a ``mask`` goes before it.
+    mask
+        Not 0 where the image is to be filled in; one slice for all slices, or as many as the image has.
+
+    Raises
+    ------
+    MendemError
+        For a mask of another shape, one that marks nothing, and one that leaves nothing.
+    """
+    if mask is not None:
+        gaps, notes = _given(image, mask), tuple[str, ...]()
+    elif choice == "auto":
+        gaps, notes = _proposed(image)
+    else:
+        return None, ()
+    several = len(notes) == 0 and mask is not None and mask.plane_count > 1
+    planes = range(image.plane_count if several or mask is None else 1)
+    marked = [float(gaps(p).mean()) for p in planes]
+    share = sum(marked) / len(marked)
+    if share == 0 and mask is not None:
+        raise MendemError(f"{mask.source or 'the mask'} marks no pixel: paint what is to be filled in, or give another")
+    if min(marked) == 1:
+        raise MendemError(f"{(mask or image).source or 'the mask'} marks every pixel of a slice, which leaves nothing")
+    # What float32 holds exactly stays small.
+    exact = image.dtype.kind in "bui" and image.dtype.itemsize <= 2 or image.dtype in (np.float16, np.float32)
+    data = Gapped(image.data, gaps, np.dtype(np.float32 if exact else np.float64))
+    if share:
+        notes = (*notes, f"{100 * share:.3g} % of the pixels are filled in.")
+    return image.with_data(data), notes
+
+
+def _given(image: Image, mask: Image) -> Callable[[int], np.ndarray]:
+    if mask.plane_shape != image.plane_shape or mask.plane_count not in (1, image.plane_count):
+        raise MendemError(
+            f"{mask.source or 'the mask'} has the shape {mask.shape}, the image {image.shape}: give a mask of the same "
+            "height and width, for one slice or for all"
+        )
+
+    def gaps(plane: int) -> np.ndarray:
+        read = mask.read(plane if mask.plane_count > 1 else 0)
+        return np.isnan(read) | (read != 0) if read.dtype.kind == "f" else read != 0
+
+    return lru_cache(maxsize=2)(gaps)
+
+
+def _proposed(image: Image) -> tuple[Callable[[int], np.ndarray], tuple[str, ...]]:
+    from mendem.appraisal.damage import propose_damage
+
+    found = [propose_damage(image.read(p)) for p in range(image.plane_count)]
+    said = [
+        f"{text}{f' in slice {p}' if image.plane_count > 1 else ''}" for p, d in enumerate(found) for text in d.found
+    ]
+    if not said:
+        return lambda plane: found[plane].labels > 0, ("Nothing was found that looks damaged.",)
+    more = f" and {len(said) - 6} more" if len(said) > 6 else ""
+    return lambda plane: found[plane].labels > 0, (f"Proposed as damaged: {'; '.join(said[:6])}{more}.",)

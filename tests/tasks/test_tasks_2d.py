@@ -1,0 +1,170 @@
+"""Deblur, super-resolve, inpaint and all at once, from an array to a restoration and from a file to a file."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from mendem import (
+    Deblur,
+    Image,
+    Inpaint,
+    Mend,
+    MendemError,
+    SuperResolve,
+    VoxelSize,
+    read,
+    restore,
+    restore_file,
+    write,
+)
+from mendem.physics.block_mean import BlockMean
+from mendem.physics.blur import Blur
+from mendem.physics.composed import Composed
+
+NM = VoxelSize((8.0, 8.0), "nm")
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Blobs of many sizes, 96 x 112 grey levels."""
+    rng = np.random.default_rng(3)
+    x = sum(gaussian_filter(rng.normal(size=(96, 112)), s) * s for s in (1.5, 3, 6))
+    return (128 + 40 * x / x.std()).astype(np.float32)
+
+
+def quickly(image, task, **more):
+    return restore(image, task, budget="preview", **more)
+
+
+def test_finer_pixels_have_the_measured_means_where_there_is_no_noise(truth):
+    low = truth.reshape(48, 2, 56, 2).mean((1, 3)).astype(np.float32)
+    result = quickly(Image(low, voxel_size=NM), SuperResolve(factor=2, noise=0))
+    assert result.image.shape == truth.shape and result.image.voxel_size.values == (4.0, 4.0)
+    again = result.image.data.reshape(48, 2, 56, 2).mean((1, 3), dtype=np.float64)
+    assert np.abs(again - low).max() < 1e-4 and result.residual.shape == low.shape
+    assert np.abs(result.image.data - truth).mean() < np.abs(np.kron(low, np.ones((2, 2))) - truth).mean()
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_a_point_stays_where_it_is_on_finer_pixels(factor):
+    x = np.full((40, 40), 100, np.float32)
+    x[20, 17] = 200
+    result = quickly(Image(x), SuperResolve(factor=factor, noise=0)).image.data.astype(float) - 100
+    y, c = (np.arange(40 * factor) + 0.5) / factor - 0.5, np.abs(result) * (np.abs(result) > 1)
+    assert (c.sum(1) @ y / c.sum(), c.sum(0) @ y / c.sum()) == (pytest.approx(20, abs=0.3), pytest.approx(17, abs=0.3))
+
+
+def test_blocks_of_finer_pixels_agree_with_one_block(truth, monkeypatch):
+    from mendem import blocks
+
+    low = truth[:, :96].reshape(48, 2, 48, 2).mean((1, 3)).astype(np.float32)
+    whole = quickly(Image(low), SuperResolve(factor=2, noise=2.0)).image.data
+    monkeypatch.setattr(blocks, "BLOCK", 48)
+    assert np.abs(quickly(Image(low), SuperResolve(factor=2, noise=2.0)).image.data - whole).max() < 0.5
+
+
+def test_a_region_of_finer_pixels_is_that_part_of_the_whole(truth):
+    low = truth.reshape(48, 2, 56, 2).mean((1, 3)).astype(np.float32)
+    whole = quickly(Image(low), SuperResolve(factor=2, noise=2.0)).image.data
+    part = quickly(Image(low), SuperResolve(factor=2, noise=2.0), region=(8, 40, 5, 30))
+    assert part.image.shape == (64, 50) and np.abs(part.image.data - whole[16:80, 10:60]).max() < 0.5
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64", ">i2"])
+def test_what_was_measured_comes_back_bit_for_bit(truth, dtype, tmp_path):
+    x = truth.astype(dtype) if dtype != "int32" else truth.astype("int32") + 2**30
+    mask = np.zeros(x.shape, np.uint8)
+    mask[40:56, 30:50] = 1
+    result = quickly(Image(x), Inpaint(), inputs={"mask": mask})
+    native = np.dtype(dtype).newbyteorder("=")
+    assert result.image.dtype == native and np.array_equal(result.image.data[mask == 0], x[mask == 0])
+    assert np.all(result.std.data[mask == 0] == 0) and np.all(result.std.data[mask == 1] > 0)
+    if dtype in ("uint8", "uint16", "float32"):
+        write(tmp_path / "in.tif", Image(x, voxel_size=NM))
+        restore_file(tmp_path / "in.tif", tmp_path / "out.tif", Inpaint(), inputs={"mask": mask}, budget="preview")
+        out = read(tmp_path / "out.tif")
+        assert out.dtype == x.dtype and np.array_equal(out.data[mask == 0], x[mask == 0]) and out.voxel_size == NM
+
+
+def test_the_hole_is_filled_from_around_it_and_not_from_what_was_in_it(truth):
+    mask = np.zeros(truth.shape, np.uint8)
+    mask[40:48, 30:38] = 1
+    filled = [
+        quickly(Image(np.where(mask, junk, truth).astype(np.float32)), Inpaint(noise=2.0), inputs={"mask": mask})
+        for junk in (0.0, 255.0)
+    ]
+    assert np.array_equal(filled[0].image.data, filled[1].image.data)
+    error = np.abs(filled[0].image.data - truth)[mask == 1]
+    assert error.mean() < np.abs(truth[mask == 1] - np.median(truth)).mean()
+
+
+def test_the_rest_is_denoised_too_where_it_is_not_kept(truth):
+    noisy = truth + np.random.default_rng(0).normal(0, 10, truth.shape).astype(np.float32)
+    mask = np.zeros(truth.shape, bool)
+    mask[:8, :8] = True
+    result = quickly(Image(noisy), Inpaint(keep_measured=False), inputs={"mask": Image(mask)})
+    assert np.abs(result.image.data - truth)[~mask].std() < 0.7 * np.abs(noisy - truth)[~mask].std()
+
+
+def test_damage_is_proposed_and_named(truth):
+    x = truth.clip(0, 250).astype(np.uint8)
+    x[50] = 0
+    x[10:25, 60:80] = 255
+    result = quickly(Image(x), Inpaint())
+    changed = result.image.data != x
+    assert changed[50].mean() > 0.9 and changed[10:25, 60:80].mean() > 0.9 and changed.mean() < 0.08
+    assert any("saturated" in note and "dead line" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.zeros((96, 112)), "marks no pixel"),
+        (np.ones((96, 112)), "leaves nothing"),
+        (np.ones((96, 111)), "shape"),
+        (np.ones((3, 96, 112)), "shape"),
+    ],
+)
+def test_masks_that_cannot_be_followed_are_refused(truth, mask, said):
+    with pytest.raises(MendemError, match=said):
+        quickly(Image(truth), Inpaint(), inputs={"mask": mask})
+
+
+def test_a_blur_is_undone_without_ringing_at_the_edges(truth):
+    y = gaussian_filter(truth, 4 / 2.3548, mode="nearest") + np.random.default_rng(1).normal(0, 2, truth.shape)
+    result = quickly(Image(y.astype(np.float32)), Deblur(psf="gaussian:4px"))
+    edge = np.ones(truth.shape, bool)
+    edge[8:-8, 8:-8] = False
+    error, before = np.abs(result.image.data - truth), np.abs(y - truth)
+    assert error[~edge].mean() < 0.75 * before[~edge].mean()
+    assert error[edge].mean() < 1.5 * before[edge].mean()
+    assert result.residual.data[~edge].std() == pytest.approx(2, rel=0.25)  # y - A x is the noise
+
+
+def test_a_blur_that_nobody_stated_is_asked_for(truth):
+    with pytest.raises(MendemError, match="state what blurred"):
+        quickly(Image(truth), Deblur())
+
+
+def test_all_at_once(truth):
+    y = gaussian_filter(truth, 1.0).reshape(48, 2, 56, 2).mean((1, 3)) + np.random.default_rng(1).normal(0, 2, (48, 56))
+    mask = np.zeros(y.shape, np.uint8)
+    mask[10:16, 20:30] = 1
+    task = Mend(factor=2, psf="gaussian:1.2px")
+    result = quickly(Image(y.astype(np.float32), voxel_size=NM), task, inputs={"mask": mask})
+    assert result.image.shape == truth.shape and np.isfinite(result.image.data).all()
+    assert result.provenance["task"]["parameters"]["factor"] == 2 and set(result.provenance["inputs"]) == {
+        "image",
+        "mask",
+    }
+
+
+def test_composed_operators_are_adjoint_and_their_proximal_step_solves_its_equation():
+    operator = Composed(Blur.gaussian((32, 32), 3.0), BlockMean((2, 2)))
+    x, y = torch.randn(1, 1, 32, 32, dtype=torch.float64), torch.randn(1, 1, 16, 16, dtype=torch.float64)
+    assert float((operator.forward(x) * y).sum()) == pytest.approx(float((x * operator.adjoint(y)).sum()), rel=1e-5)
+    precision = torch.rand_like(y)
+    got = operator.prox(x, y, precision, 0.5)
+    gradient = operator.adjoint(precision * (operator.forward(got) - y)) + (got - x) / 0.5
+    assert float(gradient.abs().max()) < 1e-4
