@@ -14,26 +14,26 @@ CROP = 128
 SPREAD = "spread"
 
 
-def keep(folder: Path, name: str, rows: list[tuple[str, dict[str, np.ndarray], str]]) -> None:
+def keep(folder: Path, name: str, rows: list[tuple[str, dict[str, np.ndarray], str]], side: int = CROP) -> None:
     """Keep rows of (label, images by name, name of the truth): the same crop of every image of a row."""
     arrays = {}
     for i, (label, images, truth) in enumerate(rows):
-        y, x = _busiest(images[truth])
+        y, x = _busiest(images[truth], side)
         for j, (title, image) in enumerate(images.items()):
             said = title if title in (truth, SPREAD) else f"{title}\n{psnr(image, images[truth]):.2f} dB"
-            arrays[f"{i}|{j}|{label}|{said}"] = np.asarray(image[y : y + CROP, x : x + CROP], np.float32)
+            arrays[f"{i}|{j}|{label}|{said}"] = np.asarray(image[y : y + side, x : x + side], np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / f"{name}.npz", **arrays)
 
 
-def _busiest(image: np.ndarray) -> tuple[int, int]:
+def _busiest(image: np.ndarray, side: int) -> tuple[int, int]:
     """Corner of the crop with the largest local contrast, so that no one chooses it."""
     corners = [
         (int(y), int(x))
-        for y in range(0, max(1, image.shape[0] - CROP + 1), CROP // 2)
-        for x in range(0, max(1, image.shape[1] - CROP + 1), CROP // 2)
+        for y in range(0, max(1, image.shape[0] - side + 1), side // 2)
+        for x in range(0, max(1, image.shape[1] - side + 1), side // 2)
     ]
-    contrast = [np.mean(np.abs(np.diff(image[y : y + CROP, x : x + CROP], axis=1))) for y, x in corners]
+    contrast = [np.mean(np.abs(np.diff(image[y : y + side, x : x + side], axis=1))) for y, x in corners]
     return corners[int(np.argsort(contrast)[len(contrast) * 3 // 4])]
 
 

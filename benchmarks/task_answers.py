@@ -28,7 +28,7 @@ def answers(measured: Measured, prior: str, samples: int = 0) -> Answers:
     """All budgets from one run where they are its beginnings: each budget is the start of the next larger one."""
     from mendem.sampling import BUDGETS as SPENT
 
-    steps = _denoised if measured.operator is None else _restored
+    steps = _as_called if measured.operator is None else _restored
     means: dict[str, np.ndarray] = {}
     spread, noise = np.zeros(()), None
     for evaluations, mean, std, _, found in steps(measured, prior, "best", 0):
@@ -48,14 +48,15 @@ def answers(measured: Measured, prior: str, samples: int = 0) -> Answers:
 Step = tuple[int, np.ndarray, np.ndarray, tuple[np.ndarray, ...], float | None]
 
 
-def _denoised(measured: Measured, prior: str, budget: str, samples: int) -> Iterator[Step]:
-    """As a user calls it: nothing is told but the image."""
+def _as_called(measured: Measured, prior: str, budget: str, samples: int) -> Iterator[Step]:
+    """As a user calls it: the program is told the image, and the task where there is one."""
     from mendem import Denoise, Image
     from mendem.engine import estimates, prepare
     from mendem.options import Options
 
-    run = prepare(Image(measured.y), Denoise(), Options(budget=budget, prior=prior, samples=samples))
-    found = float(np.sqrt(run.plan.noise.variance(measured.truth).mean()))
+    task = measured.task or Denoise()
+    run = prepare(Image(measured.y), task, Options(budget=budget, prior=prior, samples=samples))
+    found = float(np.sqrt(run.plan.noise.variance(measured.truth).mean())) if run.plan.noise_from_one_image else None
     height, width = measured.y.shape
     for e in estimates(run, 0, (0, height), (0, width)):
         yield e.evaluations, np.asarray(e.mean, np.float64), e.std, tuple(np.asarray(s) for s in e.samples), found

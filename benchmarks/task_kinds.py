@@ -9,16 +9,18 @@ from zlib import crc32
 
 import numpy as np
 
-from benchmarks import interpolation
+from benchmarks import deconvolution, interpolation
 from benchmarks.pictures import RANGE, Picture
 from benchmarks.settings import Settings
 
 if TYPE_CHECKING:
     from mendem.physics.operator import ForwardOperator
+    from mendem.tasks.base import Task
 
-#: Noise of "2 %": of the truth's range from 1 to 99 %, in grey levels.
-LITTLE = 0.02 * RANGE
-HOLE = 24
+#: Noise of "2 %" and "5 %": of the truth's range from 1 to 99 %, in grey levels.
+LITTLE, MORE = 0.02 * RANGE, 0.05 * RANGE
+#: Sides of holes: many small ones, and one in the middle.
+HOLE, LARGE_HOLE = 24, 128
 #: Standard deviation of a Gaussian over its full width at half maximum.
 STD_PER_FWHM = 1 / np.sqrt(8 * np.log(2))
 
@@ -28,8 +30,9 @@ class Measured:
     """What was measured of a truth, in grey levels.
 
     ``y`` are data (NaN where nothing was measured), ``std`` their white noise, ``shown`` the same on the image grid;
-    ``baselines`` images by name; ``scored`` the pixels that are judged, None for all. Without an ``operator`` the
-    program is given the noisy image alone, and estimates the noise itself.
+    ``baselines`` images by name; ``scored`` the pixels that are judged, None for all. What lies between truth and data
+    is an ``operator``, which the sampler is given; or a ``task`` of the program, given to the program with the image;
+    without either the program is given the noisy image alone.
     """
 
     truth: np.ndarray
@@ -37,18 +40,24 @@ class Measured:
     shown: np.ndarray
     baselines: dict[str, np.ndarray]
     operator: ForwardOperator | None = None
+    task: Task | None = None
     std: float = 0.0
     scored: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: family, name, what must be gained over the best baseline (dB; None where nothing was promised)."""
+    """One kind: family, name, what must be gained over the best baseline (dB; None where nothing was promised).
+
+    Pictures are cut to ``side`` pixels; those with a side below ``least`` are left out.
+    """
 
     family: str
     name: str
     bar: float | None
     measure: Callable[[Settings, Picture, np.random.Generator], Measured] = field(repr=False)
+    side: int = 192
+    least: int = 0
 
     def of(self, settings: Settings, picture: Picture) -> Measured:
         """The same for the same picture."""
@@ -93,7 +102,7 @@ def _means(factors: tuple[int, int], std: float = 0.0) -> Callable[..., Measured
         if std and settings.bm3d is not None:
             cleaned = settings.bm3d(y.astype(np.float32), std).astype(np.float64)
             found |= {f"BM3D, {name}": x for name, x in interpolation.magnified(cleaned, factors).items()}
-        return Measured(picture.truth, y, y.repeat(fy, 0).repeat(fx, 1), found, BlockMean(factors), std)
+        return Measured(picture.truth, y, y.repeat(fy, 0).repeat(fx, 1), found, BlockMean(factors), std=std)
 
     return measure
 
@@ -115,41 +124,53 @@ def _rows(step: int) -> Callable[..., Measured]:
 
 def _holes(settings: Settings, picture: Picture, rng: np.random.Generator) -> Measured:
     """Squares on a jittered grid, judged inside alone."""
-    from skimage.restoration import inpaint_biharmonic
-
-    from mendem.physics.mask import Mask
-
     truth, pitch = picture.truth, 64
     hole = np.zeros(truth.shape, bool)
     for top in range(0, truth.shape[0] - pitch + 1, pitch):
         for left in range(0, truth.shape[1] - pitch + 1, pitch):
             y, x = rng.integers(8, pitch - HOLE - 7, 2)
             hole[top + y : top + y + HOLE, left + x : left + x + HOLE] = True
+    return _without(truth, hole)
+
+
+def _large_hole(settings: Settings, picture: Picture, rng: np.random.Generator) -> Measured:
+    """One square in the middle, judged inside alone."""
+    hole = np.zeros(picture.truth.shape, bool)
+    top, left = ((n - LARGE_HOLE) // 2 for n in hole.shape)
+    hole[top : top + LARGE_HOLE, left : left + LARGE_HOLE] = True
+    return _without(picture.truth, hole)
+
+
+def _without(truth: np.ndarray, hole: np.ndarray) -> Measured:
+    from skimage.restoration import inpaint_biharmonic
+
+    from mendem.physics.mask import Mask
+
     filled = inpaint_biharmonic(np.where(hole, 0.0, truth), hole, split_into_regions=True)
     shown = np.where(hole, truth[~hole].mean(), truth)
     return Measured(truth, np.where(hole, np.nan, truth), shown, {"biharmonic": filled}, Mask(), scored=hole)
 
 
-def _blurred(fwhm: float) -> Callable[..., Measured]:
+def _blurred(fwhm: float, std: float) -> Callable[..., Measured]:
     def measure(settings: Settings, picture: Picture, rng: np.random.Generator) -> Measured:
         from scipy.ndimage import gaussian_filter
 
-        from mendem.physics.blur import Blur
+        from mendem.tasks import Deblur
 
-        truth, std = picture.truth, fwhm * STD_PER_FWHM
-        y = gaussian_filter(truth, std, mode="reflect", truncate=6) + LITTLE * rng.standard_normal(truth.shape)
-        found = interpolation.wiener(y, std, truth)
-        return Measured(truth, y, y, found, Blur.gaussian(truth.shape, fwhm), LITTLE)
+        truth, width = picture.truth, fwhm * STD_PER_FWHM
+        y = gaussian_filter(truth, width, mode="reflect", truncate=6) + std * rng.standard_normal(truth.shape)
+        found = deconvolution.deconvolved(y, width, truth)
+        return Measured(truth, y, y, found, task=Deblur(psf=f"gaussian:{fwhm:g}px", noise=std))
 
     return measure
 
 
 KINDS = (
-    Kind("denoise", "white 10", 0.3, _white(10.0)),
-    Kind("denoise", "white 25", 0.5, _white(25.0)),
-    Kind("denoise", "white 50", 0.7, _white(50.0)),
-    Kind("denoise", "correlated 0.6 px, 20", 1.0, _coloured("correlated 0.6 px", 20.0)),
-    Kind("denoise", "signal-dependent, 20", 1.0, _coloured("Poisson-Gaussian", 20.0)),
+    Kind("denoise", "white 10", 0.3, _white(10.0), side=256),
+    Kind("denoise", "white 25", 0.5, _white(25.0), side=256),
+    Kind("denoise", "white 50", 0.7, _white(50.0), side=256),
+    Kind("denoise", "correlated 0.6 px, 20", 1.0, _coloured("correlated 0.6 px", 20.0), side=256),
+    Kind("denoise", "signal-dependent, 20", 1.0, _coloured("Poisson-Gaussian", 20.0), side=256),
     Kind("superres", "2x", 0.7, _means((2, 2))),
     Kind("superres", "4x", 0.7, _means((4, 4))),
     Kind("superres", "2x, 2 % noise", 0.7, _means((2, 2), LITTLE)),
@@ -159,6 +180,9 @@ KINDS = (
     Kind("one axis", "1 row of 4", 0.5, _rows(4)),
     Kind("one axis", "1 row of 8", 0.5, _rows(8)),
     Kind("inpaint", "24 px holes", 1.0, _holes),
-    Kind("deblur", "FWHM 3 px, 2 % noise", None, _blurred(3.0)),
-    Kind("deblur", "FWHM 6 px, 2 % noise", None, _blurred(6.0)),
+    Kind("inpaint", "128 px hole", None, _large_hole, side=256, least=192),
+    Kind("deblur", "FWHM 3 px, 2 % noise", 0.8, _blurred(3.0, LITTLE)),
+    Kind("deblur", "FWHM 6 px, 2 % noise", 0.8, _blurred(6.0, LITTLE)),
+    Kind("deblur", "FWHM 3 px, 5 % noise", 0.8, _blurred(3.0, MORE)),
+    Kind("deblur", "FWHM 6 px, 5 % noise", 0.8, _blurred(6.0, MORE)),
 )

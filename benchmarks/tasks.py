@@ -14,15 +14,16 @@ from benchmarks.reliability import keep as keep_pixels
 from benchmarks.reliability import some
 from benchmarks.settings import Settings
 from benchmarks.task_answers import answers
-from benchmarks.task_kinds import KINDS, Kind, Measured
+from benchmarks.task_detail import detail, fillings
+from benchmarks.task_kinds import KINDS, LARGE_HOLE, Kind, Measured
 from benchmarks.task_pictures import MAIN_GROUPS, SECTIONS, cut, groups
 
 #: What the comparison is about: the default budget.
 MAIN = "balanced"
-#: Samples drawn for the case of each kind that is shown.
+#: Samples drawn for the case of each kind that is shown, and for every large hole.
 SAMPLES = 4
-#: Side of the pictures; larger where the program must estimate the noise from them.
-SIDE, DENOISED_SIDE = 192, 256
+#: The large holes that are shown, whole, as a picture of this name.
+LARGE_HOLES, LARGE_SIDE = "large-holes", 256
 #: Families of which there is one picture each, a row for each kind.
 FAMILIES = tuple(dict.fromkeys(k.family for k in KINDS))
 
@@ -50,6 +51,8 @@ def run(settings: Settings) -> dict:
         keep_pixels(settings.kept, "tasks", rows)
         shown = middles(rows)
         drawn = list(pool.map(lambda i: _drawn(settings, cases[i], rows[i]), shown))
+        large = [cases[i] for i in spread_out([i for i, r in enumerate(rows) if "fillings" in r])]
+        keep(settings.kept, LARGE_HOLES, list(pool.map(lambda case: _hole_shown(settings, case), large)), LARGE_SIDE)
     torch.set_num_threads(threads)
     for family in FAMILIES:
         mine = [panels for panels, row in drawn if row["family"] == family]
@@ -66,9 +69,10 @@ def plan(pictures: list[Picture]) -> list[Case]:
     section on known truths has the other groups.
     """
     return [
-        (cut(p, DENOISED_SIDE if k.family == "denoise" else SIDE), k)
+        (cut(p, k.side), k)
         for k in KINDS
         for p in pictures
+        if min(p.truth.shape) >= k.least
         if p.group != SECTIONS or k.family == "one axis"
         if p.group in MAIN_GROUPS or k.family != "denoise" or k.name.startswith("white")
     ]
@@ -99,6 +103,11 @@ def middles(rows: list[dict]) -> list[int]:
     return found
 
 
+def spread_out(found: list[int]) -> list[int]:
+    """The first, the middle and the last."""
+    return [found[i] for i in sorted({0, len(found) // 2, len(found) - 1})] if found else []
+
+
 def level(image: np.ndarray, m: Measured) -> float:
     """PSNR over what is judged."""
     part = slice(None) if m.scored is None else m.scored
@@ -123,7 +132,15 @@ def _row(settings: Settings, case: Case) -> dict:
     picture, kind = case
     m = kind.of(settings, picture)
     best = _best(m)
-    found = answers(m, settings.prior)
+    large = m.scored is not None and m.scored.sum() >= LARGE_HOLE**2
+    found = answers(m, settings.prior, SAMPLES if large else 0)
+    more: dict = {}
+    if large:
+        more["fillings"] = fillings(m, found.means[MAIN], found.samples)
+    if kind.family == "superres":
+        more |= detail(m, found.means[MAIN])
+    if kind.family == "deblur":
+        more["methods"] = {name: level(x, m) for name, x in m.baselines.items()}
     part = slice(None) if m.scored is None else m.scored
     error, spread = (found.means[MAIN] - m.truth)[part], found.spread[part]
     return {
@@ -141,6 +158,7 @@ def _row(settings: Settings, case: Case) -> dict:
         "spread over error": float(np.sqrt(np.mean(spread**2) / np.mean(error**2))),
         "pixels": some(found.means[MAIN][part], spread, m.truth[part]),
         **({} if found.noise is None else {"noise found": found.noise / float(np.std(m.y - m.truth))}),
+        **more,
     }
 
 
@@ -160,3 +178,20 @@ def _drawn(settings: Settings, case: Case, row: dict) -> tuple[tuple[str, dict[s
     single = float(np.mean([level(s, m) for s in found.samples]))
     together = level(np.mean(found.samples, axis=0), m)
     return (f"{picture.name}\n{kind.name}", panels, "truth"), row | {"one sample": single, "mean of samples": together}
+
+
+def _hole_shown(settings: Settings, case: Case) -> tuple[str, dict[str, np.ndarray], str]:
+    """The panels of a large hole: guesses, and two of the things that could be there."""
+    picture, kind = case
+    m = kind.of(settings, picture)
+    found = answers(m, settings.prior, SAMPLES)
+    panels = {
+        "input": m.shown.astype(np.float64),
+        "biharmonic": m.baselines["biharmonic"],
+        "mendem, mean": found.means[MAIN],
+        "one sample": found.samples[0],
+        "another": found.samples[1],
+        SPREAD: found.spread,
+        "truth": m.truth,
+    }
+    return picture.name, panels, "truth"

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
-from benchmarks.interpolation import between_rows, magnified, wiener
+from benchmarks.interpolation import between_rows, magnified
 
 
 def waves(height, width):
@@ -34,12 +33,3 @@ def test_rows_between_measured_ones_are_met_and_interpolated():
 def test_two_rows_are_enough():
     found = between_rows(np.array([[0.0, 1.0], [8.0, 9.0], [0.0, 1.0]]), 8)
     assert all(image.shape == (17, 2) for image in found.values())
-
-
-def test_the_wiener_filter_undoes_a_mirrored_blur():
-    rng = np.random.default_rng(0)
-    truth = 40 * gaussian_filter(rng.standard_normal((64, 64)), 3) + 100
-    blurred = gaussian_filter(truth, 1.3, mode="reflect", truncate=8)
-    before = np.mean((blurred - truth) ** 2)
-    for name, image in wiener(blurred, 1.3, truth).items():
-        assert np.mean((image - truth) ** 2) < 0.01 * before, name
