@@ -210,13 +210,15 @@ def estimates(
     columns: tuple[int, int],
     check: Callable[[], None] = never,
     coarseness: int | None = None,
+    step: int = 1,
 ) -> Iterator[BlockEstimate]:
     """Restore one part of one slice, better and better; rows and columns are (start, stop) in the whole result.
 
     ``coarseness`` is the factor by which the grid of the computation is coarser than the result's, in place of the
-    run's own binning. chi² is the mean over measured pixels of ``((y - A mean)² + variance) / noise variance``: 1 where
-    mean, spread and noise are right, whatever the image, since E[(y - A m)²] = noise - Var[A x | y] for the posterior
-    mean m. Where the data are no single pixels, Var[A x | y] is unknown and left out, so that chi² is at most 1.
+    run's own binning. ``step`` is the factor by which the grid of the arrays is: it divides the coarseness, rows and
+    columns. chi² is the mean over measured pixels of ``((y - A mean)² + variance) / noise variance``: 1 where mean,
+    spread and noise are right, whatever the image, since E[(y - A m)²] = noise - Var[A x | y] for the posterior mean m.
+    Where the data are no single pixels, Var[A x | y] is unknown and left out, so that chi² is at most 1.
     """
     import torch
 
@@ -261,14 +263,16 @@ def estimates(
     voxel = run.image.voxel_size.nm[-1] if run.image.voxel_size else None
     pixel_nm = None if voxel is None else voxel * factor / scale
     place = Place(run.options.seed, plane, spans[0][0] // factor, spans[1][0] // factor)
-    inner = tuple(slice(a - s[0], b - s[0]) for (a, b), s in zip((rows, columns), spans, strict=True))
+    inner = tuple(
+        slice((a - s[0]) // step, (b - s[0]) // step) for (a, b), s in zip((rows, columns), spans, strict=True)
+    )
     seen = [
         slice((a - s[0]) // scale, -(-(b - s[0]) // scale)) for (a, b), s in zip((rows, columns), spans, strict=True)
     ]
     missing = int((~np.isfinite(np.pad(normalised, pads)[tuple(seen)])).sum())
 
     def out(t: torch.Tensor) -> np.ndarray:
-        return stretch(t, factor)[0, 0][inner].float().cpu().numpy()
+        return stretch(t, factor // step)[0, 0][inner].float().cpu().numpy()
 
     observation = plan.observe(Patch(pixels, reliability, noise, pixel_nm, finer, binning))
     operator, weight = observation.operator, reliability * (within == 1)

@@ -107,14 +107,16 @@ def show_control(
     height, width = control.image.input.shape
     gap = max(height, width) // 8
     pictures = [
-        (f"{trial.name}{what}", pixels, (row * (height + gap), column * (width + gap // 2)))
+        (f"{trial.name}{what}", pixels, (row * (height + gap), column * (width + gap // 2)), finer)
         for column, trial in enumerate(control.trials)
-        for row, (what, pixels) in enumerate((("", trial.input), (" restored", trial.restored)))
+        for row, (what, pixels, finer) in enumerate(
+            (("", trial.input, 1), (" restored", trial.restored, control.run.scale))
+        )
     ]
     top, left = control.run.region[0], shape[-1] + gap
-    corners = [(*index, top + y, left + x) for _, _, (y, x) in pictures]
-    made = [_names(viewer, look, corners, [name for name, _, _ in pictures])]
-    for (name, pixels, _), corner in reversed(
+    corners = [(*index, top + y, left + x) for _, _, (y, x), _ in pictures]
+    made = [_names(viewer, look, corners, [name for name, *_ in pictures])]
+    for (name, pixels, _, finer), corner in reversed(
         list(zip(pictures, corners, strict=True))
     ):  # the first on top of the list
         layer = viewer.add_image(
@@ -123,7 +125,7 @@ def show_control(
             metadata={CONTROL: look.name},
             rgb=False,
             multiscale=False,
-            **look.at(corner),
+            **look.at(corner, finer),
             **look.display,
         )
         made.append(layer)

@@ -44,19 +44,31 @@ def remember_speed(run: Run, summary: Summary) -> None:
         measured_speed(run, pixels * evaluations, summary.seconds)
 
 
+def pixels_of(run: Run, rows: tuple[int, int], columns: tuple[int, int], factor: int) -> float:
+    """Pixels that one evaluation for a part of a slice takes, halo and margin included.
+
+    ``rows`` and ``columns`` are (start, stop) in pixels of the whole result; ``factor`` is how much coarser the grid of
+    the computation is.
+    """
+    from mendem.blocks import HALO, with_halo
+
+    lengths = (run.scale * n for n in run.image.plane_shape)
+    sides = [with_halo(span, length, HALO * factor) for span, length in zip((rows, columns), lengths, strict=True)]
+    margin = 2 * run.plan.margin * run.scale
+    return float(np.prod([(b - a + margin) / factor for a, b in sides]))
+
+
 def work_of(run: Run) -> tuple[int, float]:
-    """Evaluations of each block, and pixels (halo included, after binning) of all blocks of a run."""
-    from mendem.blocks import HALO, blocks_of, with_halo
+    """Evaluations of each block, and pixels of all blocks of a run, as `pixels_of` counts them."""
+    from mendem.blocks import blocks_of
     from mendem.sampling import BUDGETS
 
     budget = BUDGETS[run.options.budget]
+    top, left = run.scale * run.region[0], run.scale * run.region[2]
     pixels = 0.0
     for block in blocks_of(0, run.shape):
-        sides = (
-            with_halo(span, length, HALO * run.binning)
-            for span, length in zip((block.rows, block.columns), run.shape, strict=True)
-        )
-        pixels += np.prod([(b - a) / run.binning for a, b in sides])
+        rows, columns = ((a + first, b + first) for (a, b), first in ((block.rows, top), (block.columns, left)))
+        pixels += pixels_of(run, rows, columns, run.binning)
     return budget.turns + run.options.samples * budget.steps, pixels * len(run.planes)
 
 
@@ -69,8 +81,9 @@ def seconds_of(run: Run) -> float | None:
 
 def bytes_of(run: Run, outputs: Outputs) -> int:
     """Memory that a run takes beside its input: the engine's peak, and the layers that it makes."""
-    side = run.image.plane_shape
-    share = np.prod([min(1.0, n / 1024) / min(1.0, full / 1024) for n, full in zip(run.shape, side, strict=True)])
+    full = (run.scale * n for n in run.image.plane_shape)
+    share = np.prod([min(1.0, n / 1024) / min(1.0, whole / 1024) for n, whole in zip(run.shape, full, strict=True)])
     count = run.options.samples if outputs.samples else 0
-    arrays = 1 + outputs.spread + outputs.residual + count
-    return int(run.memory_bytes * share) + 4 * arrays * len(run.planes) * run.shape[0] * run.shape[1]
+    fine = run.dtype.itemsize + 4 * (outputs.spread + count)  # bytes for each pixel of the result
+    pixels = len(run.planes) * run.shape[0] * run.shape[1]
+    return int(run.memory_bytes * share) + fine * pixels + 4 * outputs.residual * pixels // run.scale**2

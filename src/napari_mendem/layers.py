@@ -88,24 +88,21 @@ class Look:
             },
         )
 
-    def at(self, offset: Sequence[int]) -> dict[str, Any]:
-        """Layer arguments for data whose first pixel is at ``offset`` of this layer's data, in pixels."""
-        return {**self.place, "translate": self.translate_at(offset)}
+    def at(self, offset: Sequence[int], finer: float = 1.0) -> dict[str, Any]:
+        """Layer arguments for data that begin at ``offset`` of this layer's data, in its pixels.
 
-    def translate_at(self, offset: Sequence[int]) -> np.ndarray:
-        """The ``translate`` of data that begins at ``offset``: rotation, shear and scale act on the offset too."""
-        from napari.utils.transforms import Affine
+        ``finer`` is how many of their pixels lie along y and x of one of this layer's: pixel i is at
+        ``offset + (i + 1/2) / finer - 1/2``.
+        """
+        return {**self.place, "scale": self._scale(finer), "translate": self._translate(offset, finer)}
 
-        own = {k: self.place[k] for k in ("scale", "translate", "rotate", "shear")}
-        return np.asarray(Affine(ndim=len(self.place["scale"]), **own)(np.asarray(offset, float)))
-
-    def stack_at(self, offset: Sequence[int], axis: str) -> dict[str, Any]:
+    def stack_at(self, offset: Sequence[int], axis: str, finer: float = 1.0) -> dict[str, Any]:
         """As `at`, with one more axis in front; everything that places the data is then in ``affine``."""
         from napari.utils.transforms import Affine
 
         ndim = len(self.place["scale"])
-        own = {k: self.place[k] for k in ("scale", "rotate", "shear")}
-        inner = Affine(ndim=ndim, translate=self.translate_at(offset), **own).affine_matrix
+        own = {"scale": self._scale(finer), **{k: self.place[k] for k in ("rotate", "shear")}}
+        inner = Affine(ndim=ndim, translate=self._translate(offset, finer), **own).affine_matrix
         whole = np.eye(ndim + 2)
         whole[1:, 1:] = self.place["affine"] @ inner
         return {
@@ -114,12 +111,27 @@ class Look:
             "axis_labels": (axis, *self.place["axis_labels"]),
         }
 
+    def _scale(self, finer: float) -> np.ndarray:
+        """Only rows and columns are finer."""
+        scale = np.array(self.place["scale"], float)
+        scale[-2:] /= finer
+        return scale
+
+    def _translate(self, offset: Sequence[int], finer: float) -> np.ndarray:
+        """Where the first pixel's centre lies: rotation, shear and scale act on the offset too."""
+        from napari.utils.transforms import Affine
+
+        first = np.array(offset, float)
+        first[-2:] += (1 / finer - 1) / 2
+        own = {k: self.place[k] for k in ("scale", "translate", "rotate", "shear")}
+        return np.asarray(Affine(ndim=len(first), **own)(first))
+
 
 def spread_limits(std: np.ndarray) -> tuple[float, float]:
-    """Contrast limits for a standard deviation: from nothing to what 99.5 % of the pixels stay under."""
+    """Contrast limits for a standard deviation: from 0 to what 99.5 % of the pixels that have one stay under."""
     seen = thinned(std)
-    high = float(np.percentile(seen, 99.5)) if seen.size else 1.0
-    return 0.0, high if high > 0 else 1.0
+    seen = seen[seen > 0]  # where everything else was measured, the few pixels that were not decide
+    return 0.0, float(np.percentile(seen, 99.5)) if seen.size else 1.0
 
 
 def residual_limits(residual: np.ndarray) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -34,13 +34,18 @@ PIECE = 512
 
 @dataclass(frozen=True)
 class Frame:
-    """An answer for the layer: pixels of ``region`` in slice ``index``; ``stage`` says how good, in words."""
+    """An answer for the layer: ``region`` of slice ``index``, in pixels of the image.
+
+    ``finer`` is how many pixels of ``data`` lie along y and x of one of the image's, below 1 where the screen shows no
+    more. ``stage`` says how good the answer is, in words.
+    """
 
     data: np.ndarray
     index: tuple[int, ...]
     region: Region
     stage: str
     final: bool
+    finer: float = 1.0
 
 
 class PreviewJob:
@@ -74,75 +79,91 @@ class PreviewJob:
             pass
 
     def _preview(self, run: Run, view: View) -> None:
-        region = middle_of(view.region)
+        shown = middle_of(view.region)
+        factors = stages(run, shown, view.thinning)
+        step = factors[-1] // run.binning  # what the screen does not show is not kept
+        shown = whole_cells(shown, max(1, step // run.scale))
+        region = in_result(shown, run.scale)
+        finer = run.scale / step
         spent = replace(run, options=replace(run.options, samples=int(run.options.estimate == "sample")))
-        factors = stages(run, region, view.thinning)
-        canvas: np.ndarray | None = None
+        canvas = np.full([(b - a) // step for a, b in (region[:2], region[2:])], np.nan, np.float32)
         for factor in factors:
-            fine = factor == run.binning
-            coarsest = canvas is None
-            if canvas is None:
-                canvas = np.full((region[1] - region[0], region[3] - region[2]), np.nan, np.float32)
-            whole = coarsest and cost(region, factor, run.image.plane_shape) <= (4 * PIECE) ** 2
-            pieces = [region] if whole else pieces_of(region, (4 if coarsest else 1) * PIECE * factor)
+            coarse = factor != factors[-1]
+            whole = factor == factors[0] and costs.pixels_of(run, region[:2], region[2:], factor) <= (4 * PIECE) ** 2
+            pieces = [region] if whole else pieces_of(region, (4 if factor == factors[0] else 1) * PIECE * factor)
             # A coarse answer is one evaluation; the last stage spends the budget that was chosen.
-            plan = spent if factor == factors[-1] else replace(spent, options=replace(spent.options, budget="preview"))
-            for number, piece in enumerate(pieces):
-                last = factor == factors[-1] and number + 1 == len(pieces)
-                self._piece(plan, view, region, piece, factor, canvas, "" if fine else f"coarse, {factor}x", last)
+            plan = replace(spent, options=replace(spent.options, budget="preview")) if coarse else spent
+            words = "" if factor == run.binning else f"coarse, {factor}x"
+            for number, (top, bottom, left, right) in enumerate(pieces):
+                y, x = top - region[0], left - region[2]
+                target = canvas[y // step : (y + bottom - top) // step, x // step : (x + right - left) // step]
+                last = not coarse and number + 1 == len(pieces)
+                for done in self._piece(plan, view.plane, (top, bottom), (left, right), factor, step, target):
+                    said = words or ("" if last and done else "refining")
+                    self.frame = Frame(canvas.copy(), view.index, shown, said, last and done, finer)
 
     def _piece(
         self,
         run: Run,
-        view: View,
-        region: Region,
-        piece: Region,
+        plane: int,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
         factor: int,
-        canvas: np.ndarray,
-        stage: str,
-        last: bool,
-    ) -> None:
+        step: int,
+        target: np.ndarray,
+    ) -> Iterator[bool]:
+        """Restore one piece into ``target``, better and better; yields whether that was the last time."""
         from mendem.engine import estimates
 
-        rows, columns = piece[:2], piece[2:]
-        target = canvas[rows[0] - region[0] : rows[1] - region[0], columns[0] - region[2] : columns[1] - region[2]]
         started, spent = time.monotonic(), 0
-        for estimate in estimates(run, view.plane, rows, columns, self.check, factor):
+        for estimate in estimates(run, plane, rows, columns, self.check, factor, step):
             now = time.monotonic()
-            costs.measured_speed(
-                run, cost(piece, factor, run.image.plane_shape) * (estimate.evaluations - spent), now - started
-            )
-            started, spent = now, estimate.evaluations
+            pixels = costs.pixels_of(run, rows, columns, factor) * (estimate.evaluations - spent)
+            costs.measured_speed(run, pixels, now - started)
+            spent = estimate.evaluations
             target[:] = estimate.samples[0] if estimate.samples else estimate.mean
             if self.first_seconds is None:
                 self.first_seconds = now - self._asked
-            done = last and estimate.evaluations == estimate.total
-            words = stage or ("" if done else "refining")
-            self.frame = Frame(canvas.copy(), view.index, region, words, done)
+            yield estimate.evaluations == estimate.total
             started = time.monotonic()
 
 
-def cost(region: Region, factor: int, plane_shape: tuple[int, int]) -> float:
-    """Pixels that one evaluation for a region takes, halo included, after binning."""
-    from mendem.blocks import HALO, with_halo
-
-    spans = ((region[:2], plane_shape[0]), (region[2:], plane_shape[1]))
-    sides = [with_halo(span, length, HALO * factor) for span, length in spans]
-    return float(np.prod([(b - a) / factor for a, b in sides]))
-
-
 def stages(run: Run, region: Region, thinning: float) -> list[int]:
-    """Binning factors, coarse to fine: the first is fast, the last shows all that the screen (or the run) can."""
+    """How much coarser than the result's grid is computed, coarse to fine.
+
+    The first is fast, the last shows all that the screen (or the run) can.
+
+    Parameters
+    ----------
+    region, thinning
+        As of `View`: in pixels of the image.
+    """
+    rows, columns = (in_result(region, run.scale)[i : i + 2] for i in (0, 2))
+    side = min(rows[1] - rows[0], columns[1] - columns[0])
     speed = costs.speed_of(run) or ASSUMED_SPEED.get(run.device, 5e5)
     finest = run.binning
-    while 2 * finest <= thinning and cost(region, finest, run.image.plane_shape) > 2048**2:
+    while 2 * finest <= thinning * run.scale and costs.pixels_of(run, rows, columns, finest) > 2048**2:
+        if side < 64 * finest:
+            break
         finest *= 2
     first = finest
-    while cost(region, first, run.image.plane_shape) / speed > FIRST_ANSWER and first < 16 * finest:
-        if min(region[1] - region[0], region[3] - region[2]) < 64 * first:
+    while costs.pixels_of(run, rows, columns, first) / speed > FIRST_ANSWER and first < 16 * finest:
+        if side < 64 * first:
             break
         first *= 2
     return [finest] if first == finest else [first, finest]
+
+
+def in_result(region: Region, scale: int) -> Region:
+    """A region of the image in pixels of the result."""
+    top, bottom, left, right = (scale * n for n in region)
+    return top, bottom, left, right
+
+
+def whole_cells(region: Region, side: int) -> Region:
+    """The region shrunk to whole multiples of ``side``."""
+    top, bottom, left, right = region
+    return -(-top // side) * side, bottom // side * side, -(-left // side) * side, right // side * side
 
 
 def middle_of(region: Region, largest: int = LARGEST) -> Region:

@@ -60,7 +60,7 @@ class ResultLayers:
             self._next = time.monotonic() + REDRAW_EVERY
             return
         now = time.monotonic()
-        if now < self._next or 4 * int(np.prod(job.result.shape[-2:])) > LARGEST_REDRAW:
+        if now < self._next or job.result[0].nbytes > LARGEST_REDRAW:
             return
         self._rows = job.rows
         self.layer.refresh(thumbnail=False, extent=False)
@@ -103,20 +103,20 @@ class ResultLayers:
             self.viewer.layers.move(index, place)
 
     def _add(self, data: np.ndarray, what: str, **display: Any) -> ImageLayer:
-        shaped, offset = self._shaped(data)
+        shaped, offset, finer = self._shaped(data)
         return self.viewer.add_image(
             shaped,
             name=self._name(what),
             metadata={"mendem": {}},
             rgb=False,
             multiscale=False,
-            **self.look.at(offset),
+            **self.look.at(offset, finer),
             **display,
         )
 
     def _add_samples(self, samples: np.ndarray) -> None:
         assert self.job.provenance is not None
-        shaped, offset = self._shaped(samples)
+        shaped, offset, finer = self._shaped(samples)
         self.viewer.add_image(
             shaped,
             name=self._name(" samples"),
@@ -124,21 +124,23 @@ class ResultLayers:
             rgb=False,
             multiscale=False,
             visible=False,
-            **self.look.stack_at(offset, "sample"),
+            **self.look.stack_at(offset, "sample", finer),
             **self.look.display,
         )
 
-    def _shaped(self, data: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-        """The array with the input's axes, and where its first pixel lies in the input."""
+    def _shaped(self, data: np.ndarray) -> tuple[np.ndarray, tuple[int, ...], float]:
+        """The array with the input's axes, where it begins in the input, and how many times finer its pixels are."""
         run, request = self.job.run, self.job.request
         assert run is not None
         leading = request.image.shape[:-2]
-        corner = run.region[0], run.region[2]
+        rows, columns = data.shape[-2:]
+        corner, finer = (run.region[0], run.region[2]), rows / (run.region[1] - run.region[0])
         if request.planes is None:
-            return data.reshape(*data.shape[:-3], *leading, *run.shape), (*(0 for _ in leading), *corner)
+            return data.reshape(*data.shape[:-3], *leading, rows, columns), (*(0 for _ in leading), *corner), finer
         index = np.unravel_index(request.planes[0], leading)
         ones = (1,) * (len(leading) - 1)
-        return data.reshape(*data.shape[:-3], *ones, -1, *run.shape), (*(int(i) for i in index), *corner)
+        shaped = data.reshape(*data.shape[:-3], *ones, -1, rows, columns)
+        return shaped, (*(int(i) for i in index), *corner), finer
 
 
 class PreviewLayer:
@@ -154,7 +156,7 @@ class PreviewLayer:
         if source not in self.viewer.layers:
             return
         look = Look.of(source)
-        offset = (*frame.index, frame.region[0], frame.region[2])
+        place = look.at((*frame.index, frame.region[0], frame.region[2]), frame.finer)
         data = frame.data.reshape((1,) * len(frame.index) + frame.data.shape)
         if self.layer is None or self.layer not in self.viewer.layers or self._source is not source:
             self.remove()
@@ -166,7 +168,7 @@ class PreviewLayer:
                 metadata={PREVIEW: True},
                 rgb=False,
                 multiscale=False,
-                **look.at(offset),
+                **place,
                 **look.display,
             )
             self._source = source
@@ -175,7 +177,7 @@ class PreviewLayer:
             self.viewer.layers.selection = selected
             self.viewer.layers.selection.active = active
             return
-        for name, value in look.at(offset).items():
+        for name, value in place.items():
             if name in ("translate", "scale", "rotate", "shear", "affine"):
                 _set_if_changed(self.layer, name, value)
         self.layer.data = data

@@ -115,7 +115,8 @@ class Preparations:
         planes = range(request.image.plane_count)
         return replace(
             run,
-            image=request.image,
+            given=request.image,
+            image=run.plan.image or request.image,
             options=request.options,
             region=request.region or (0, height, 0, width),
             planes=tuple(planes) if request.planes is None else request.planes,
@@ -133,9 +134,10 @@ class RestoreJob:
     ----------
     result, std, residual, samples
         Arrays (planes, rows, columns), with a leading axis of samples for the last; they fill up as
-        rows are finished. None where not asked for, and before the run is prepared.
+        rows are finished. None where not asked for, and before the run is prepared. The residual has the image's grid,
+        the others that of the result.
     rows
-        How many rows have been handed over.
+        How many rows of the result have been handed over.
     provenance, summary
         None before the end.
     """
@@ -193,41 +195,43 @@ class RestoreJob:
 
         shape = (len(run.planes), *run.shape)
         count = run.options.samples if self.outputs.samples else 0
-        arrays = 1 + self.outputs.spread + self.outputs.residual + count
-        self.on_disk = arrays * 4 * int(np.prod(shape)) > MEMORY_SHARE * available_bytes("cpu")
-        self.result = self._new(shape)
+        needed = costs.bytes_of(replace(run, memory_bytes=0), self.outputs)
+        self.on_disk = needed > MEMORY_SHARE * available_bytes("cpu")
+        self.result = self._new(shape, run.dtype.newbyteorder("="))
         self.std = self._new(shape) if self.outputs.spread else None
-        self.residual = self._new(shape) if self.outputs.residual else None
+        self.residual = self._new((shape[0], *(n // run.scale for n in run.shape))) if self.outputs.residual else None
         self.samples = self._new((count, *shape)) if count else None
 
-    def _new(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Not a number everywhere; in a file that goes when the array goes, where memory is short."""
+    def _new(self, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
+        """Not a number everywhere (0 for integers); in a file that goes when the array goes, where memory is short."""
+        nothing = np.nan if np.dtype(dtype).kind == "f" else 0
         if not self.on_disk:
-            return np.full(shape, np.nan, np.float32)
+            return np.full(shape, nothing, dtype)
         file = tempfile.NamedTemporaryFile(prefix="mendem-", suffix=".dat", delete=False)
         file.close()
-        array = np.memmap(file.name, np.float32, "w+", shape=shape)
+        array = np.memmap(file.name, dtype, "w+", shape=shape)
         weakref.finalize(array, _remove, file.name)
         for plane in array.reshape(-1, *shape[-2:]):
             for top in range(0, shape[-2], 1024):
-                plane[top : top + 1024] = np.nan
+                plane[top : top + 1024] = nothing
         return array
 
     def _put(self, plane: int, first: int, rows: np.ndarray) -> None:
+        from mendem.measured import in_dtype, residual_rows
+
         run, position = self.run, self.request.planes
         assert run is not None and self.result is not None
         i = plane if position is None else position.index(plane)
         part = slice(first, first + rows.shape[1])
-        result = rows[2] if run.options.estimate == "sample" else rows[0]
+        result = rows[run.wanted]
         if self.residual is not None:
-            top, _, left, right = run.region
-            measured = run.image.read(plane, slice(top + part.start, top + part.stop), slice(left, right))
-            self.residual[i, part] = measured.astype(np.float32) - result
+            measured = slice(part.start // run.scale, part.stop // run.scale)
+            self.residual[i, measured] = residual_rows(run, plane, first, rows)
         if self.std is not None:
             self.std[i, part] = rows[1]
         if self.samples is not None:
-            self.samples[:, i, part] = rows[2:]
-        self.result[i, part] = result
+            self.samples[:, i, part] = rows[2 : 2 + run.options.samples]
+        self.result[i, part] = in_dtype(run, plane, first, result, run.dtype)
         if np.isfinite(result).any():
             self.rows += rows.shape[1]
 

@@ -222,7 +222,8 @@ class TaskWidget(Messages, QWidget):
             return
         height, width = request.image.plane_shape
         planes = tuple(range(request.image.plane_count)) if request.planes is None else request.planes
-        run = replace(self._run, options=request.options, region=request.region or (0, height, 0, width), planes=planes)
+        region = request.region or (0, height, 0, width)
+        run = replace(self._run, task=request.task, options=request.options, region=region, planes=planes)
         seconds = costs.seconds_of(run)
         memory = words.size(costs.bytes_of(run, self.ui.outputs()))
         about = "" if seconds is None or seconds < 1 else "about "
