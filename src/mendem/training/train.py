@@ -16,6 +16,7 @@ from torch import nn
 
 from mendem.priors.network import UNet
 from mendem.training.objective import loss
+from mendem.training.optimiser import Optimiser
 from mendem.training.pack import training_sources
 from mendem.training.pool import Source
 from mendem.training.state import Progress, fill, load_state, save_state
@@ -64,9 +65,7 @@ def train(
     if start is not None:
         fill(network, start)
     average = copy.deepcopy(network).requires_grad_(False)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=options["rate"], betas=(0.9, 0.99), weight_decay=1e-4, fused=device == "cuda"
-    )
+    optimiser = Optimiser(network, options["rate"], fused=device == "cuda")
     progress = load_state(run, network, average, optimiser, device)
     end = min(minutes * 60, progress.worked + leg * 60)
     if progress.worked >= end:
@@ -83,13 +82,11 @@ def train(
     try:
         while progress.worked < end:
             value = loss(answer, draw(), options.get("weighting", "relative"))
-            optimiser.zero_grad(set_to_none=True)
+            network.zero_grad(set_to_none=True)
             value.backward()
             nn.utils.clip_grad_norm_(weights, 1.0)
-            rate = options["rate"] * share_of_rate(progress, minutes, options.get("warm_up", WARM_UP))
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            optimiser.step()
+            share = share_of_rate(progress, minutes, options.get("warm_up", WARM_UP))
+            optimiser.step(share)
             progress.step += 1
             keep = min(options["ema"], (1 + progress.step) / (10 + progress.step))
             with torch.no_grad():
@@ -100,7 +97,10 @@ def train(
             progress.worked, mark = progress.worked + now - mark, now
             if now - saved > SAVE_EVERY or progress.worked >= end:
                 line = {"step": progress.step, "minutes": progress.worked / 60, "loss": float(total) / drawn}
-                line |= {"rate": rate, "patches per second": options["batch"] * drawn / max(now - saved, 1e-9)}
+                line |= {
+                    "rate": share * options["rate"],
+                    "patches per second": options["batch"] * drawn / max(now - saved, 1e-9),
+                }
                 with open(run / "log.jsonl", "a") as log:
                     log.write(json.dumps(line) + "\n")
                 total.zero_()
