@@ -178,6 +178,45 @@ def test_info_of_files(micrograph, capsys, tmp_path):
     assert "unknown voxel size" in said and "restored by mendem: denoise" in said
 
 
+def test_info_of_weights_by_name_and_by_file(capsys, tmp_path):
+    from mendem.priors import checkpoint
+    from mendem.priors.network import UNet
+    from mendem.priors.prior import Coverage
+
+    path = tmp_path / "mine.safetensors"
+    network = UNet((8, 16), (1, 1), embedding=16)
+    facts = {"steps": 7, "minutes": 1.5, "loss": 0.5, "calibration": {"measured": [[0.0, 0.0]], "inferred": []}}
+    checkpoint.save(network, Coverage((2.0, 40.0), ("SEM",), ("noise",)), path, facts)
+    mine, shipped = answer(capsys, "info", path, "em-small")["files"]
+    assert mine["kind"] == shipped["kind"] == "prior"
+    assert mine["parameters"] == sum(p.numel() for p in network.parameters())
+    assert mine["network"]["widths"] == [8, 16] and mine["training"]["steps"] == 7 and not mine["tells_novelty"]
+    assert mine["sha256"] == checkpoint.digest(path) and mine["coverage"]["modalities"] == ["SEM"]
+    assert shipped["path"].endswith("weights.safetensors") and shipped["calibration"] and shipped["tells_novelty"]
+    assert main(["info", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert all(
+        words in said for words in ("widths 8-16", "7 steps, 1.5 min", "2 to 40 nm", mine["sha256"], "1.00 times")
+    )
+    assert "NOT USABLE" not in said
+
+
+def test_info_of_weights_that_serve_nothing_here_says_so(capsys, tmp_path, monkeypatch):
+    from mendem.priors import checkpoint
+    from mendem.priors.noise_network import NoiseNetwork
+
+    path = tmp_path / "noise.safetensors"
+    checkpoint.write(NoiseNetwork((4, 4), 8), path, {"steps": 3})
+    assert main(["info", str(path)]) == 0 and "weights of a helper network" in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "CONDITIONING", 2)
+        assert main(["info", "em-small"]) == 0 and "NOT USABLE" in capsys.readouterr().out
+    (tmp_path / "text.safetensors").write_text("no weights")
+    for name, complaint in (("text.safetensors", "not a mendem checkpoint"), ("absent.safetensors", "no such file")):
+        assert main(["info", str(tmp_path / name)]) == 2
+        assert complaint in capsys.readouterr().err
+
+
 def test_the_demo_without_a_window_writes_a_picture(tmp_path, capsys, monkeypatch):
     from PIL import Image as Pillow
 

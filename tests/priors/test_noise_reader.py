@@ -8,8 +8,9 @@ from scipy.ndimage import gaussian_filter
 from mendem.image import Image
 from mendem.physics.noise import NoiseModel
 from mendem.physics.noise_estimation import estimate_noise
+from mendem.priors.checkpoint import write
 from mendem.priors.noise_network import FIRST, READINGS, NoiseNetwork
-from mendem.priors.noise_reader import describe, read_noise, save
+from mendem.priors.noise_reader import describe, read_noise
 from mendem.simulate import tissue_image
 
 
@@ -22,7 +23,7 @@ def weights(path, share, reading=(0.0,) * READINGS):
             last.bias.zero_()
         network.read[-1].bias[:READINGS] = torch.tensor(reading)
         network.judge[-1].bias[2 * READINGS :] = 30.0 if share else -30.0
-    save(network, path, {})
+    write(network, path, {})
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from mendem.image import Image
@@ -16,10 +17,11 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "info",
         help="What is installed here; with files, what they hold.",
-        description="Without a file: versions, devices, priors and formats. With files: axes, shape, pixel type, "
-        "voxel size, noise and provenance of each.",
+        description="Without a file: versions, devices, priors and formats. With images: axes, shape, pixel type, "
+        "voxel size, noise and provenance of each. With weights, or the name of a shipped prior: network, what it was "
+        "trained for and how, calibration and hash.",
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="image to look at")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="image, weights, or name of a shipped prior")
     parser.add_argument("--json", action="store_true", help="print one JSON object to standard output")
     parser.set_defaults(run=run)
 
@@ -27,6 +29,7 @@ def add_to(commands: Any) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem info``; returns the exit status."""
     from mendem.cli import DONE
+    from mendem.cli.info_weights import weights_file, weights_lines, weights_record
     from mendem.cli.report import print_json
 
     if not chosen.files:
@@ -34,11 +37,17 @@ def run(chosen: argparse.Namespace) -> int:
         print_json(about) if chosen.json else print("\n".join(_installation_lines(about)))
         return DONE
     found = []
-    for path in chosen.files:
-        facts = FileFacts.of(path)
-        found.append(facts.record())
+    for name in chosen.files:
+        weights = weights_file(name)
+        if weights is None:
+            facts = FileFacts.of(name)
+            record, lines = facts.record(), facts.lines
+        else:
+            record = weights_record(weights)
+            lines = partial(weights_lines, record)
+        found.append(record)
         if not chosen.json:
-            print("\n".join(facts.lines()), flush=True)
+            print("\n".join(lines()), flush=True)
     if chosen.json:
         print_json({"files": found})
     return DONE

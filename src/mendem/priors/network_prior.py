@@ -152,8 +152,7 @@ def _network_on(name: str, device: str, dtype: torch.dtype) -> tuple[UNet, Cover
     for module in network.modules():
         if isinstance(module, Block):
             module.register_forward_pre_hook(_called_by_blocks)
-    stated = facts["coverage"]
-    coverage = Coverage(tuple(stated["pixel_nm"]), tuple(stated["modalities"]), tuple(stated["degradations"]))
+    coverage = Coverage.of(facts["coverage"])
     calibration = read_calibration(facts.get("calibration"), str(path))
     return network, coverage, Reference.from_facts(facts.get("familiar")), calibration
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +13,7 @@ from mendem.image import Image
 from mendem.physics.noise import NoiseModel
 from mendem.physics.noise_pixels import sample_windows, unusable_pixels
 from mendem.physics.noise_spectrum import gaussian_spectrum
-from mendem.priors.checkpoint import models_folder
+from mendem.priors.checkpoint import load_network, models_folder
 from mendem.priors.noise_network import NoiseNetwork
 
 #: Side of the windows that the network looks at, the smallest one, and how many at most.
@@ -28,23 +26,7 @@ USABLE = 0.5
 @lru_cache(maxsize=2)
 def load(path: Path, device: str) -> NoiseNetwork:
     """The network of a weights file, ready on a device."""
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
-    with safe_open(path, framework="pt") as file:
-        config = json.loads((file.metadata() or {})["mendem"])["network"]
-    network = NoiseNetwork(**config)
-    network.load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    return network.eval().requires_grad_(False).to(device)
-
-
-def save(network: NoiseNetwork, path: Path, facts: dict[str, Any]) -> None:
-    """Write float16 weights; ``facts`` are kept in the header."""
-    from safetensors.torch import save_file
-
-    header = {"mendem": json.dumps({"network": network.config, **facts})}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().cpu().half().contiguous() for k, v in network.state_dict().items()}, path, header)
+    return load_network(NoiseNetwork, path).to(device)
 
 
 def read_noise(image: Image, first: NoiseModel, device: str = "cpu", weights: Path | None = None) -> NoiseModel:

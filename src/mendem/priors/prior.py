@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -32,6 +32,16 @@ class Coverage:
     pixel_nm: tuple[float, float]
     modalities: tuple[str, ...]
     degradations: tuple[str, ...]
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any]) -> Coverage:
+        """As a recipe's table ``coverage`` or a checkpoint's header states it."""
+        finest, coarsest = stated["pixel_nm"]
+        return cls((finest, coarsest), tuple(stated["modalities"]), tuple(stated["degradations"]))
+
+    def stated(self) -> dict[str, list[Any]]:
+        """The inverse of `of`."""
+        return {name: list(value) for name, value in vars(self).items()}
 
 
 class Prior(Protocol):

@@ -10,7 +10,6 @@ from torch import nn
 
 from mendem.priors import checkpoint
 from mendem.priors.calibration import Calibration, Curve, was_measured
-from mendem.priors.prior import Coverage
 from mendem.training.batches import Batches
 from mendem.training.degrade import DegradeOptions, degrade
 from mendem.training.objective import answers, questions
@@ -45,10 +44,8 @@ def fit(network: nn.Module, data: Path, patches: int | None = None, device: str 
 def recalibrate(path: Path, data: Path, target: Path | None = None) -> Calibration:
     """Fit the calibration of a weights file, and write it into its header, or into that of a copy ``target``."""
     network, facts = checkpoint.load(path)
-    stated = facts["coverage"]
-    coverage = Coverage(tuple(stated["pixel_nm"]), tuple(stated["modalities"]), tuple(stated["degradations"]))
     calibration = fit(network, data)
-    checkpoint.save(network, coverage, target or path, {**facts, "calibration": calibration.stated()})
+    checkpoint.write(network, target or path, {**facts, "calibration": calibration.stated()})
     return calibration
 
 

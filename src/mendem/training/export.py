@@ -12,6 +12,7 @@ from mendem.errors import MendemError
 from mendem.priors.checkpoint import save
 from mendem.priors.network import UNet
 from mendem.priors.prior import Coverage
+from mendem.provenance import software_versions
 from mendem.training.pool import Source
 
 
@@ -31,8 +32,6 @@ def export(
     state = torch.load(state_path, map_location="cpu", weights_only=True)
     network = UNet(**recipe["network"])
     network.load_state_dict(state["average"])
-    stated = recipe["coverage"]
-    coverage = Coverage(tuple(stated["pixel_nm"]), tuple(stated["modalities"]), tuple(stated["degradations"]))
     facts: dict[str, Any] = {}
     if sources is not None:
         from mendem.training.familiar import fit
@@ -45,13 +44,14 @@ def export(
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     save(
         network,
-        coverage,
+        Coverage.of(recipe["coverage"]),
         target,
         {
             "steps": state["step"],
             "minutes": round(state["worked"] / 60, 1),
             "loss": log[-1]["loss"],
             "recipe": recipe,
+            "versions": software_versions(),
             **facts,
         },
     )

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from mendem.physics.noise_estimation import estimate_noise
+from mendem.priors.checkpoint import write
 from mendem.priors.noise_network import NoiseNetwork
-from mendem.priors.noise_reader import describe, save
+from mendem.priors.noise_reader import describe
 from mendem.training.batches import Batches
 from mendem.training.holes import holes
 from mendem.training.noise_draws import NoiseOptions, chance, draw_noise
@@ -72,7 +73,7 @@ def train(recipe: dict[str, Any], data: Path, run: Path, minutes: float) -> dict
     network = learn_to_read(NoiseNetwork(**recipe["noise"]), batches, recipe, run, minutes)
     plain = Batches(sources, options["batch"], options["patch"], options["seed"] + 1, texture=PLAIN)
     errors = learn_to_judge(network, *judged_windows(plain, recipe["judge"]["windows"], options["seed"] + 1))
-    save(network, run / "noise.safetensors", {"recipe": recipe, "minutes": minutes})
+    write(network, run / "noise.safetensors", {"recipe": recipe, "minutes": minutes})
     return errors
 
 

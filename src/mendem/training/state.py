@@ -75,6 +75,4 @@ def save_current(recipe: dict[str, Any], run: Path) -> None:
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
     network = UNet(**recipe["network"])
     network.load_state_dict(state["network"])
-    stated = recipe["coverage"]
-    coverage = Coverage(tuple(stated["pixel_nm"]), tuple(stated["modalities"]), tuple(stated["degradations"]))
-    save(network, coverage, run / CURRENT, {"steps": state["step"], "worked": state["worked"]})
+    save(network, Coverage.of(recipe["coverage"]), run / CURRENT, {"steps": state["step"], "worked": state["worked"]})
