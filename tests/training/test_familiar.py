@@ -25,13 +25,19 @@ def network() -> UNet:
 def sources() -> list[Source]:
     pictures = [shapes(seed, 160) for seed in range(4)]
     steps = [np.sign(p) for p in pictures]
-    return [Source("shapes", 0.5, pictures), Source("steps", 0.5, steps), Source("none", 0.5, [])]
+    return [Source("blobs", 0.5, pictures), Source("steps", 0.5, steps), Source("none", 0.5, [])]
 
 
 def test_the_same_arguments_give_the_same_reference(network, sources):
     first, second = (fit(network, sources, each=10).facts() for _ in range(2))
     assert first == second
     assert len(first["centres"]) == 2, "a source without pictures is no kind"
+
+
+def test_synthetic_shapes_make_nothing_familiar_where_there_are_micrographs(network, sources):
+    shapes = Source("shapes", 0.5, sources[0].arrays)
+    assert fit(network, [*sources, shapes], each=10).facts() == fit(network, sources, each=10).facts()
+    assert len(fit(network, [shapes], each=10).centres) == 1, "where there is nothing else they count"
 
 
 def test_pictures_that_were_left_out_set_the_unit(network, sources):

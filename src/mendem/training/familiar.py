@@ -30,6 +30,9 @@ EACH, SIDE, SMALLEST_SIDE = 60, 190, 64
 LEVEL, JITTER, CORRELATED = (0.04, 1.5), 0.1, 0.4
 #: Half of the pictures are magnified within this range.
 MAGNIFIED = (0.5, 2.0)
+#: Pictures that resemble no micrograph: they train a prior, and make nothing familiar. With them, mouse and cryo are
+#: told from fly with an AUC of 0.88 (novelty) and 0.92 (risk), without them with 0.92 and 0.94 (known noise of 10 %).
+ABSTRACT = ("shapes", "phantoms")
 #: Share of the training pictures that is below 1, by how much correlations are drawn to 0, and into how many parts the
 #: pictures are divided, each of which is judged by the others.
 ORDINARY, SHRINKAGE, FOLDS = 0.95, 0.1, 5
@@ -38,12 +41,13 @@ ORDINARY, SHRINKAGE, FOLDS = 0.95, 0.1, 5
 def fit(network: UNet, sources: list[Source], each: int = EACH, seed: int = 0, device: str = "cpu") -> Reference:
     """The reference for a network, from ``each`` pictures of every source; the same for the same arguments.
 
-    The units come from pictures that were left out: a part of them is judged by what the others look like.
+    Sources that are `ABSTRACT` count only where there are no others. The units come from pictures that were left out: a
+    part of them is judged by what the others look like.
     """
     prior = NetworkPrior(network, Coverage((0.0, np.inf), (), ()), device=device)
     rng = np.random.default_rng(seed)
     parts, kinds, folds = [], [], []
-    for source in sources:
+    for source in [s for s in sources if s.name not in ABSTRACT and s.arrays] or sources:
         pictures = [p for p in source.pictures if min(p.shape) >= SMALLEST_SIDE]
         chosen = rng.permutation(len(pictures))
         for i in range(each if pictures else 0):
