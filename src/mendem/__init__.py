@@ -10,6 +10,7 @@ from typing import Any
 _WHERE = {
     "Deblur": "mendem.tasks",
     "Denoise": "mendem.tasks",
+    "Frames": "mendem.tasks",
     "Image": "mendem.image",
     "Inpaint": "mendem.tasks",
     "Mend": "mendem.tasks",
@@ -18,6 +19,8 @@ _WHERE = {
     "Restoration": "mendem.restoration",
     "SuperResolve": "mendem.tasks",
     "VoxelSize": "mendem.image",
+    "psf_from_bead": "mendem.physics.picked_blur",
+    "psf_from_edge": "mendem.physics.picked_blur",
     "read": "mendem.io",
     "restore": "mendem.restoration",
     "restore_file": "mendem.streaming",

@@ -260,6 +260,9 @@ def estimates(
     # Too bright for the prior: it is put back as measured, where it is a pixel of the result.
     beyond = (pixels - pixels.clamp(-30, 30)) * reliability if plan.pointwise else 0.0
     pixels = pixels.clamp(-30, 30)
+    if plan.weight is not None and not exact:
+        share = np.pad(plan.weight.read(plane, *reads), pads, mode="edge")
+        reliability = reliability * shrink(torch.from_numpy(share)[None, None].to(run.device), binning)
     voxel = run.image.voxel_size.nm[-1] if run.image.voxel_size else None
     pixel_nm = None if voxel is None else voxel * factor / scale
     place = Place(run.options.seed, plane, spans[0][0] // factor, spans[1][0] // factor)
@@ -307,7 +310,7 @@ def estimates(
             evaluations=estimate.evaluations,
             total=estimate.total,
             squares=float(squares.sum()) if judged else 0.0,
-            count=float(weight.sum()) if judged else 0.0,
+            count=float((weight > 0).sum()) if judged else 0.0,
             missing=missing,
             fitted=fitted(drawn if run.wanted and drawn is not None else estimate.mean) if final else None,
         )

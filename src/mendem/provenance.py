@@ -79,6 +79,7 @@ def provenance(run: Run, summary: Summary) -> dict[str, Any]:
         "device": run.device,
         "precision": str(getattr(run.prior, "dtype", "float32")).removeprefix("torch."),
         "noise": asdict_plain(run.plan.noise),
+        "found": dict(run.plan.found),
         "normalisation": asdict(run.plan.normalisation),
         "binning": run.binning,
         "scale": run.scale,

@@ -66,10 +66,12 @@ def half_data_validation(
     Parameters
     ----------
     stack_image
-        Repeated frames of one place, (frame, height, width), which are aligned: the even ones are averaged, and the odd
-        ones. Or a volume (z, height, width): the even slices and the odd ones, `PAIRS` pairs of neighbours.
+        Repeated frames of one place, (frame, height, width), which are aligned first (`align_frames`): of those that
+        belong together the even ones are averaged, and the odd ones. Or a volume (z, height, width): the even slices
+        and the odd ones, `PAIRS` pairs of neighbours.
     task, options, inputs
-        As for `mendem.restore`. A noise that was stated for the whole is estimated anew from averaged halves.
+        As for `mendem.restore`. A noise that was stated for the whole is estimated anew from averaged halves. The task
+        `Frames`, which makes such averages itself, is replaced by `Denoise`.
     split
         One of `SPLITS`.
     progress, cancel
@@ -85,9 +87,13 @@ def half_data_validation(
         Once ``cancel`` is set: half of a comparison says nothing.
     """
     frames = _as_frames(stack_image, split)
-    even, odd, used = _halves(stack_image, frames)
+    even, odd, used, said = _halves(stack_image, frames, getattr(task, "align", True))
     if np.array_equal(even, odd, equal_nan=True):
         raise MendemError(f"{_name(stack_image)}: its two halves are identical copies; give independent recordings")
+    if task.merges:
+        if not frames:
+            raise MendemError(f"{_name(stack_image)} is a volume: the task {task.name} takes repeated frames")
+        task = import_module("mendem.tasks").Denoise()
     if frames:
         task, inputs, noise_note = _without_stated_noise(task, dict(inputs or {}))
     else:
@@ -114,7 +120,7 @@ def half_data_validation(
     finer = answers[0].shape[-1] / even.shape[-1]
     raw = pooled_correlation(_pairs(even, odd), pixel)
     restored = pooled_correlation(_pairs(*answers), None if pixel is None else pixel / finer)
-    note = _note(raw, restored, frames, used, noise_note)
+    note = _note(raw, restored, frames, used, said + noise_note)
     return HalfData(raw, restored, (even, odd), note, (answers[0], answers[1]))
 
 
@@ -143,24 +149,25 @@ def _as_frames(image: Image, split: str) -> bool:
     return split == "frames" or (split == "planes" and axis == "frame")
 
 
-def _halves(image: Image, frames: bool) -> tuple[np.ndarray, np.ndarray, int]:
-    """Even and odd half, and how many planes they are made of. Frames are averaged, pixels without a value left out."""
+def _halves(image: Image, frames: bool, align: bool) -> tuple[np.ndarray, np.ndarray, int, str]:
+    """Even and odd half, how many planes they are made of, and what to say about it.
+
+    Pixels that one of the halves does not have are NaN in both.
+    """
     if not frames:
         pairs = min(PAIRS, image.plane_count // 2)
         first = image.plane_count // 2 - pairs
         planes = [image.read(first + i) for i in range(2 * pairs)]
-        return np.stack(planes[::2]), np.stack(planes[1::2]), 2 * pairs
-    means = []
-    for parity in (0, 1):
-        total, count = np.zeros(image.plane_shape), np.zeros(image.plane_shape)
-        for plane in range(parity, image.plane_count, 2):
-            pixels = image.read(plane).astype(np.float64)
-            known = np.isfinite(pixels)
-            total[known] += pixels[known]
-            count += known
-        with np.errstate(invalid="ignore"):
-            means.append((total / np.where(count > 0, count, np.nan)).astype(np.float32))
-    return means[0], means[1], image.plane_count
+        return np.stack(planes[::2]), np.stack(planes[1::2]), 2 * pairs, ""
+    from mendem.physics.alignment import align_frames
+    from mendem.physics.frame_average import average_frames
+
+    alignment = align_frames(image, align)
+    even, odd = average_frames(image, alignment).halves
+    seen = np.isfinite(even) & np.isfinite(odd)
+    even, odd = (np.where(seen, half, np.nan).astype(np.float32) for half in (even, odd))
+    said = f" Left out: {'; '.join(alignment.left_out)}." if alignment.left_out else ""
+    return even, odd, len(alignment.frames), said
 
 
 def _without_stated_noise(task: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any], str]:

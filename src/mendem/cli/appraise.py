@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--halves",
         metavar="STACK",
-        help="aligned frames of one place, or a volume: even and odd ones are restored apart and correlated",
+        help="frames of one place, aligned first, or a volume: even and odd ones are restored apart and correlated",
     )
     parser.add_argument("--spread", metavar="FILE", help="standard deviation that was written with RESTORED")
     parser.add_argument(

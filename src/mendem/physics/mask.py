@@ -25,7 +25,10 @@ class Mask:
         return (precision * y + x0 / variance) / (precision + 1 / variance)
 
     def lift(self, y: Tensor, reliability: Tensor, noise_std: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return y, self.forward(reliability), noise_std
+        # A pixel that counts half is one that was measured with twice the variance.
+        reliability = self.forward(reliability)
+        known = reliability > 0
+        return y, known.to(y.dtype), noise_std / reliability.sqrt().where(known, 1.0)
 
     def describe(self, descriptor: Descriptor) -> Descriptor:
         return descriptor

@@ -3,11 +3,12 @@
 from mendem.tasks.base import InputSlot, Plan, Task
 from mendem.tasks.deblur import Deblur
 from mendem.tasks.denoise import Denoise
+from mendem.tasks.frames import Frames
 from mendem.tasks.inpaint import Inpaint
 from mendem.tasks.mend import Mend
 from mendem.tasks.super_resolve import SuperResolve
 
 #: Every task by its name, in the order of menus and help.
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Denoise, Deblur, SuperResolve, Inpaint, Mend)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Denoise, Deblur, SuperResolve, Inpaint, Mend, Frames)}
 
-__all__ = ["TASKS", "Deblur", "Denoise", "InputSlot", "Inpaint", "Mend", "Plan", "SuperResolve", "Task"]
+__all__ = ["TASKS", "Deblur", "Denoise", "Frames", "InputSlot", "Inpaint", "Mend", "Plan", "SuperResolve", "Task"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mendem.image import Image
@@ -85,6 +85,11 @@ class Plan:
         Whether what was measured comes back bit for bit, and the rest alone is restored.
     pointwise
         Whether each datum is one pixel of the wanted image: the image may be binned, and chi² counts its spread.
+    weight
+        How much each pixel of the image counts, 0 to 1: one of half the weight has twice the variance that ``noise``
+        says. None where all count alike.
+    found
+        What else was measured of the image, plain JSON values for the provenance.
     """
 
     noise: NoiseModel
@@ -96,6 +101,8 @@ class Plan:
     margin: int = 0
     keep: bool = False
     pointwise: bool = True
+    weight: Image | None = None
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
