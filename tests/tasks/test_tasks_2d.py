@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from mendem import (
     Deblur,
+    Denoise,
     Image,
     Inpaint,
     Mend,
@@ -168,3 +169,27 @@ def test_composed_operators_are_adjoint_and_their_proximal_step_solves_its_equat
     got = operator.prox(x, y, precision, 0.5)
     gradient = operator.adjoint(precision * (operator.forward(got) - y)) + (got - x) / 0.5
     assert float(gradient.abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("task", [Deblur(psf="auto"), Mend(psf="auto"), SuperResolve(psf="auto")])
+def test_a_blur_is_estimated_said_and_recorded(task):
+    from mendem.training.shapes import shapes
+
+    y = 128 + 40 * gaussian_filter(shapes(100001)[:160, :160], 5 / 2.3548)
+    y = (y + np.random.default_rng(1).normal(0, 3, y.shape)).astype(np.float32)
+    result = quickly(Image(y), task)
+    found = result.provenance["found"]["blur"]
+    assert found["kind"] == "gaussian" and abs(found["fwhm_px"] - 5) < 2 * found["std_px"]
+    assert any(n.startswith("Blur estimated: Gaussian of") and found["confidence"] in n for n in result.notes)
+    stated = type(task)(psf=f"gaussian:{found['fwhm_px']!r}px")
+    assert np.array_equal(quickly(Image(y), stated).image.data, result.image.data)
+
+
+def test_where_no_blur_is_found_none_is_undone():
+    from mendem.training.shapes import shapes
+
+    y = 128 + 40 * shapes(100001)[:160, :160] + np.random.default_rng(1).normal(0, 3, (160, 160))
+    result = quickly(Image(y.astype(np.float32)), Deblur(psf="auto"))
+    assert any(n.startswith("No blur was found") for n in result.notes)
+    denoised = quickly(Image(y.astype(np.float32)), Denoise())
+    assert np.array_equal(result.image.data, denoised.image.data)

@@ -12,6 +12,8 @@ from mendem.physics.point_spread import PointSpread
 
 #: Relative errors up to which the confidence is called high, and fair.
 HIGH, FAIR = 0.1, 0.2
+#: A blur of less than this many pixels, or than so many standard errors, is none.
+LEAST, SIGNIFICANT = 1.5, 2.0
 #: An estimate counts as near where it is within this share of the truth.
 NEAR = 0.15
 
@@ -35,6 +37,11 @@ class BlurEstimate:
     std_px: float
     method: str
     picture: np.ndarray | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether there is a blur that can be told from none."""
+        return self.fwhm_px >= max(LEAST, SIGNIFICANT * self.std_px)
 
     @property
     def near(self) -> float:

@@ -1,7 +1,9 @@
-"""What blurred an image: nothing, a stated point-spread function, or a picture of one."""
+"""What blurred an image: nothing, a stated point-spread function, a picture of one, or what the image itself tells."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mendem.errors import MendemError
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 PSF_SLOT = InputSlot("psf", "an image of the point-spread function at the pixel size of the input")
 
+#: Words that stand for themselves.
+WORDS = ("none", "auto")
 #: With these a text states a point-spread function; any other text is a file.
 FORMS = ("gaussian:", "disc:", "motion:", "ctf:")
 
@@ -23,25 +27,38 @@ def psf_parameter() -> Any:
     return parameter(
         "none",
         "what blurred the image: gaussian:6px (full width at half maximum), gaussian:12nm, disc:4px (diameter), "
-        "motion:8px@30 (length, degrees), ctf:defocus=800nm,kv=200,cs=2.7; none for nothing",
+        "motion:8px@30 (length, degrees), ctf:defocus=800nm,kv=200,cs=2.7; auto estimates a Gaussian from the image; "
+        "none for nothing",
         label="Blur",
-        forms=("none", *FORMS),
+        forms=(*WORDS, *FORMS),
     )
 
 
 def checked_psf(text: str) -> str:
-    """A text that `point_spread_of` reads; `MendemError` for another."""
-    if text != "none" and not text.startswith(FORMS):
+    """A text that `blurring_of` reads; `MendemError` for another."""
+    if text not in WORDS and not text.startswith(FORMS):
         raise MendemError(
-            f"the blur {text!r} is not understood; write none, or as in gaussian:6px, disc:4px, motion:8px@30"
+            f"the blur {text!r} is not understood; write none, auto, or as in gaussian:6px, disc:4px, motion:8px@30"
         )
     return text
 
 
-def point_spread_of(image: Image, text: str, kernel: Image | None) -> tuple[PointSpread | None, tuple[str, ...]]:
-    """The point-spread function in pixels of the image, None for a sharp one, and what to say about it."""
+@dataclass(frozen=True)
+class Blurring:
+    """The point-spread function in pixels of an image, None for a sharp one.
+
+    ``notes`` are what to say about it, ``found`` what was estimated, plain JSON values for the provenance.
+    """
+
+    spread: PointSpread | None = None
+    notes: tuple[str, ...] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+
+def blurring_of(image: Image, text: str, kernel: Image | None) -> Blurring:
+    """What blurred an image, from the parameter ``psf`` of a task and the picture that fills its slot, which counts."""
     if kernel is None and text == "none":
-        return None, ()
+        return Blurring()
     from mendem.physics.point_spread import PointSpread, parse_point_spread
 
     if kernel is not None:
@@ -50,7 +67,30 @@ def point_spread_of(image: Image, text: str, kernel: Image | None) -> tuple[Poin
                 f"{kernel.source or 'the point-spread function'} has {kernel.plane_count} slices: give a single picture"
             )
         spread = PointSpread.from_kernel(kernel.read(0))
-        return spread, (f"Point-spread function: {spread.describe()}.",)
-    nm = image.voxel_size.nm[-1] if image.voxel_size else None
-    spread = parse_point_spread(text, nm)
-    return spread, (f"Point-spread function: {spread.describe()}.",)
+    elif text == "auto":
+        return estimated(image)
+    else:
+        spread = parse_point_spread(text, image.voxel_size.nm[-1] if image.voxel_size else None)
+    return Blurring(spread, (f"Point-spread function: {spread.describe()}.",))
+
+
+def estimated(image: Image) -> Blurring:
+    """The Gaussian that the image itself tells of, and what to do where that is not sure."""
+    from mendem.priors.blur_reader import read_blur
+
+    blur = read_blur(image)
+    found = {"blur": blur.record()}
+    if not blur.significant:
+        said = (
+            f"No blur was found ({blur.fwhm_px:.1f} ± {blur.std_px:.1f} px full width at half maximum), and none is "
+            "undone; if you know better, state it as in gaussian:3px."
+        )
+        return Blurring(None, (said,), found)
+    said = f"Blur estimated: {blur.describe()}."
+    if blur.confidence == "low":
+        said += (
+            " Try widths from "
+            f"{max(blur.fwhm_px - blur.std_px, 1):.1f} to {blur.fwhm_px + blur.std_px:.1f} px, or measure it at a "
+            "bead or an edge."
+        )
+    return Blurring(blur.spread, (said,), found)

@@ -34,6 +34,7 @@ class Deblur(Task):
     def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
         if self.psf == "none" and "psf" not in inputs:
             raise MendemError(
-                "state what blurred the image, as in gaussian:3px, disc:4px or motion:8px@30, or give a file"
+                "state what blurred the image, as in gaussian:3px, disc:4px or motion:8px@30, or give a file; auto "
+                "estimates it"
             )
         return plan(image, inputs, self.noise, psf=self.psf)

@@ -35,29 +35,31 @@ def plan(
     Parameters
     ----------
     psf
-        "none", or as `mendem.physics.point_spread.parse_point_spread` reads it, unless ``inputs`` has one; in
+        "none", "auto", or as `mendem.physics.point_spread.parse_point_spread` reads it, unless ``inputs`` has one; in
         pixels of ``image``, or in nm.
     mask
         "none" or "auto", unless ``inputs`` has one.
     """
-    from mendem.tasks.blurring import point_spread_of
+    from mendem.tasks.blurring import blurring_of
 
     gaps, said = masked(image, mask, inputs.get("mask"))
     seen = image if gaps is None else gaps
     found, alone = noise_of(seen, noise, inputs)
     normalisation = estimate_normalisation(seen)
-    spread, about = point_spread_of(seen, psf, inputs.get("psf"))
+    blurring = blurring_of(seen, psf, inputs.get("psf"))
+    spread = blurring.spread
     observe = Observer(spread)
     return Plan(
         found,
         normalisation,
         observe,
-        notes=(*said, *about),
+        notes=(*said, *blurring.notes),
         noise_from_one_image=alone,
         image=gaps,
         margin=0 if spread is None else min(spread.radius, LARGEST_MARGIN),
         keep=keep,
         pointwise=spread is None and factor == 1,
+        found=blurring.found,
     )
 
 
