@@ -252,7 +252,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path, capsys):
         (None, "cannot read"),
         ("[network", "not a recipe"),
         ("[network]\nwidths = [8]\n", "blocks"),
-        ("network = 3\n", "widths"),
+        ("network = 3\n", "must be a table"),
     ],
 )
 def test_bad_recipes_are_refused(recipe, words, tmp_path, capsys):

@@ -10,11 +10,11 @@ from mendem.errors import MendemError
 from mendem.priors import checkpoint
 from mendem.priors.network import UNet
 from mendem.training.degrade import DegradeOptions, degrade
-from mendem.training.export import export
+from mendem.training.export import export, save_current
 from mendem.training.objective import joined, loss, questions
 from mendem.training.pool import Source
 from mendem.training.shapes import shapes
-from mendem.training.state import AVERAGE, CURRENT, Progress, save_current
+from mendem.training.state import AVERAGE, CURRENT, Progress
 from mendem.training.stream import Ahead, Stream, degrade_options
 from mendem.training.train import share_of_rate, train
 
@@ -94,6 +94,16 @@ def test_starting_from_another_network_is_refused(tmp_path):
     export(recipe, tmp_path / "a", tmp_path / "weights.safetensors")
     with pytest.raises(MendemError, match="another shape"):
         steps(tmp_path / "b", 1 / 60, start=tmp_path / "weights.safetensors")
+
+
+def test_the_state_of_another_training_is_refused_and_a_torn_one_too(tmp_path):
+    recipe = {**RECIPE, "network": {"widths": [8], "blocks": [1], "descriptor": 16}}
+    train(recipe, SOURCES, tmp_path, 1 / 60, clock=Steps())
+    with pytest.raises(MendemError, match="training of another network"):
+        steps(tmp_path, 1 / 60)
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:500])
+    with pytest.raises(MendemError, match="no state of a training"):
+        steps(tmp_path, 1 / 60)
 
 
 def test_exporting_what_was_never_trained_says_so(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mendem.cli import main
+from mendem.errors import MendemError
 from mendem.training import validate as room
 from mendem.training.pack import write_pack
 from mendem.training.pool import Source, standardise
@@ -14,6 +15,12 @@ from mendem.training.shapes import shapes
 from mendem.training.validate import batches, kinds, validate
 
 PICTURES = [shapes(seed, 64) for seed in range(2)]
+RECIPE = (
+    "[network]\nwidths = [8, 8]\nblocks = [1, 1]\ndescriptor = 16\n"
+    "[data]\nshapes = 1\ntissue = 0\n"
+    "[train]\nminutes = 0.02\nbatch = 4\npatch = 32\nrate = 1e-3\nema = 0.9\nabsent = 0.5\nseed = 1\n"
+    '[coverage]\npixel_nm = [5.0, 10.0]\nmodalities = ["SEM"]\ndegradations = ["noise"]\n'
+)
 
 
 class Constant(torch.nn.Module):
@@ -59,12 +66,7 @@ def test_every_kind_measures_something_but_the_unconditional_one():
 
 def test_a_leg_trains_from_a_pack_writes_what_travels_and_validates(tmp_path, capsys):
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        "[network]\nwidths = [8, 8]\nblocks = [1, 1]\ndescriptor = 16\n"
-        "[data]\nshapes = 1\ntissue = 0\n"
-        "[train]\nminutes = 0.02\nbatch = 4\npatch = 32\nrate = 1e-3\nema = 0.9\nabsent = 0.5\nseed = 1\n"
-        '[coverage]\npixel_nm = [5.0, 10.0]\nmodalities = ["SEM"]\ndegradations = ["noise"]\n'
-    )
+    recipe.write_text(RECIPE)
     pack = tmp_path / "train.npz"
     picture = standardise(np.random.default_rng(0).normal(size=(64, 64)))
     write_pack(pack, [Source("noise", 1.0, [picture])], [Source("binned", 0.0, PICTURES)])
@@ -78,6 +80,35 @@ def test_a_leg_trains_from_a_pack_writes_what_travels_and_validates(tmp_path, ca
     (run / "state.pt").unlink()
     assert main(command) == 0
     assert len((run / "validation.jsonl").read_text().splitlines()) == 2
+
+
+def test_nothing_that_exists_is_replaced_but_what_the_same_run_has_written(tmp_path, capsys, monkeypatch):
+    recipe, pack, out = tmp_path / "recipe.toml", tmp_path / "train.npz", tmp_path / "mine.safetensors"
+    recipe.write_text(RECIPE)
+    write_pack(pack, [Source("noise", 1.0, [PICTURES[0]])], [])
+    command = ["train", str(recipe), "--data", str(pack), "--device", "cpu", "--leg", "0.002", "--out", str(out)]
+    out.write_bytes(b"somebody's")
+    assert main([*command, "--run", str(tmp_path / "run")]) == 2
+    assert "mine.safetensors exists" in capsys.readouterr().err and out.read_bytes() == b"somebody's"
+    assert main([*command, "--run", str(tmp_path / "run"), "--overwrite"]) == 0
+    assert main([*command, "--run", str(tmp_path / "run")]) == 0, "the same run goes on"
+    assert main([*command, "--run", str(tmp_path / "another")]) == 2, "another run does not"
+    capsys.readouterr()
+    monkeypatch.setattr("mendem.training.pack.make_pack", lambda recipe, data, target: target.write_bytes(b"new"))
+    folder = ["train", str(recipe), "--data", str(tmp_path), "--pack", str(pack)]
+    before = pack.read_bytes()
+    assert main(folder) == 2 and "--overwrite" in capsys.readouterr().err and pack.read_bytes() == before
+    assert main([*folder, "--overwrite"]) == 0 and pack.read_bytes() == b"new"
+
+
+def test_pictures_are_cut_to_whole_cells_for_validation_and_too_small_ones_refused():
+    cut = [np.ascontiguousarray(p[:61, :60]) for p in PICTURES]
+    whole = [p[:56, :56] for p in cut]
+    assert validate(Constant(), cut) == validate(Constant(), whole)
+    with pytest.raises(MendemError, match="8 pixels or more"):
+        validate(Constant(), [p[:7] for p in PICTURES])
+    with pytest.raises(MendemError, match="one size"):
+        validate(Constant(), [PICTURES[0], PICTURES[1][:32]])
 
 
 def test_a_pack_is_made_of_a_folder_alone_and_a_training_needs_a_folder(root, tmp_path, capsys):

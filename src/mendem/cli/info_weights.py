@@ -9,12 +9,15 @@ from typing import Any
 
 def weights_file(name: str) -> Path | None:
     """The weights that a word on the command line means: a file, or a shipped prior by name; None where neither."""
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        return path
+    if path.suffix or path.exists():  # before torch is loaded for nothing
+        return None
     from mendem.priors.checkpoint import models_folder
 
-    if name.endswith(".safetensors"):
-        return Path(name)
     shipped = models_folder() / name / "weights.safetensors"
-    return shipped if not Path(name).exists() and shipped.is_file() else None
+    return shipped if shipped.is_file() else None
 
 
 def weights_record(path: Path) -> dict[str, Any]:

@@ -5,26 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from mendem.errors import MendemError
-
-#: What a recipe must say, by table.
-NEEDED = {
-    "network": ("widths", "blocks"),
-    "data": ("shapes", "tissue"),
-    "train": ("batch", "patch", "rate", "ema", "absent", "seed"),
-    "coverage": ("pixel_nm", "modalities", "degradations"),
-}
-#: The same for the network that reads the noise off an image: a recipe that has the table ``noise``.
-NEEDED_FOR_NOISE = {
-    "noise": ("widths", "hidden"),
-    "data": ("shapes", "tissue", "phantoms"),
-    "train": ("batch", "patch", "rate", "ema", "seed"),
-    "judge": ("windows",),
-}
 
 
 def add_to(commands: Any) -> None:
@@ -48,20 +32,24 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--leg", type=float, help="stop after this much work for now (min; default: go to the end)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="(default auto)")
     parser.add_argument("--out", metavar="FILE", type=Path, help="weights (default RUN/weights.safetensors)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a pack or weights that exist")
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem train``; returns the exit status."""
     from mendem.cli import DONE, INTERRUPTED
+    from mendem.training.recipe import load_recipe
 
-    recipe = checked_recipe(chosen.recipe)
+    recipe = load_recipe(chosen.recipe)
     if not chosen.data.exists():
         raise MendemError(f"{chosen.data} is not there; give the folder of the training pictures, or a pack of them")
     if chosen.pack is not None:
         return _pack(recipe, chosen)
     if chosen.folder is None:
         raise MendemError("a training needs a folder for its state; give --run FOLDER")
+    if "blur" in recipe:
+        return _train_blur(recipe, chosen)
     minutes = recipe["train"].get("minutes") if chosen.minutes is None else chosen.minutes
     leg = minutes if chosen.leg is None else chosen.leg
     for name, value in (("minutes", minutes), ("leg", leg)):
@@ -70,8 +58,8 @@ def run(chosen: argparse.Namespace) -> int:
     target = chosen.out or chosen.folder / "weights.safetensors"
     if target.suffix != ".safetensors":
         raise MendemError(f"{target}: weights are written as .safetensors; give such a name")
-    if "noise" in recipe:
-        return _train_noise(recipe, chosen, minutes)
+    if target.exists() and not chosen.overwrite and not _of_this_run(target, chosen.folder):
+        raise MendemError(f"{target} exists; give another name, or --overwrite to replace it")
 
     from mendem.device import choose_device
     from mendem.training.train import train
@@ -80,32 +68,50 @@ def run(chosen: argparse.Namespace) -> int:
     print(f"training on {device} for {minutes:g} min of work; log in {chosen.folder / 'log.jsonl'}", file=sys.stderr)
     try:
         train(recipe, chosen.data, chosen.folder, minutes, device, chosen.start, leg)
+        _finish(recipe, chosen, target, device, minutes)
     except KeyboardInterrupt:
         print("mendem: interrupted; the same command goes on from the last saved minute", file=sys.stderr)
         return INTERRUPTED
     except (FileNotFoundError, IndexError) as error:
         raise _lacking(chosen.data, error) from error
-    except TypeError as error:
-        raise MendemError(f"{chosen.recipe} asks for what is not known here: {error}") from error
-    _finish(recipe, chosen, target, device, minutes)
     return DONE
 
 
-def _train_noise(recipe: dict[str, Any], chosen: argparse.Namespace, minutes: float) -> int:
-    from mendem.cli import DONE
-    from mendem.training.noise_reading import train
+def _of_this_run(target: Path, run: Path) -> bool:
+    """Whether the weights are what an earlier call for the same run wrote: they lie in it, or say the same."""
+    from mendem.priors.checkpoint import read_facts
+    from mendem.training.state import AVERAGE
 
+    own = run / AVERAGE
+    if target.resolve() == own.resolve():
+        return True
     try:
-        errors = train(recipe, chosen.data, chosen.folder, minutes)
+        facts, written = read_facts(own), read_facts(target)
+    except MendemError:
+        return False
+    return all(facts.get(key) == written.get(key) for key in ("network", "steps", "minutes", "loss", "recipe"))
+
+
+def _train_blur(recipe: dict[str, Any], chosen: argparse.Namespace) -> int:
+    from mendem.cli import DONE
+    from mendem.training.blur_reading import train
+
+    given = [name for name in ("minutes", "leg", "start", "out") if getattr(chosen, name) is not None]
+    if given:
+        raise MendemError(
+            f"--{given[0]} is not for a recipe with a table [blur], which is trained in one go: leave it out"
+        )
+    try:
+        errors = train(recipe, chosen.data, chosen.folder)
     except (FileNotFoundError, IndexError) as error:
         raise _lacking(chosen.data, error) from error
-    for name, (level, rho_y, rho_x, line, gain) in errors.items():
+    for name, found in errors.items():
         print(
-            f"  {name:8} median errors: ln level {level:.3f}, correlation {rho_y:.3f} and {rho_x:.3f}, row offsets "
-            f"{line:.3f}, gain {gain:.3f}",
+            f"  without {name:12} widths of it: {100 * found['mean']:+.0f} % on average, "
+            f"{100 * found['rms']:.0f} % rms, {found['over said']:.2f} times what was said",
             file=sys.stderr,
         )
-    print(f"{chosen.folder / 'noise.safetensors'} written; put it into models/em-noise")
+    print(f"{chosen.folder / 'blur.safetensors'} written; put it into models/em-blur")
     return DONE
 
 
@@ -115,6 +121,8 @@ def _pack(recipe: dict[str, Any], chosen: argparse.Namespace) -> int:
 
     if chosen.pack.suffix != ".npz":
         raise MendemError(f"{chosen.pack}: a pack is written as .npz; give such a name")
+    if chosen.pack.exists() and not chosen.overwrite:
+        raise MendemError(f"{chosen.pack} exists; give another name, or --overwrite to replace it")
     if not chosen.data.is_dir():
         raise MendemError(f"{chosen.data} is not a folder; a pack is made from the folder of the training pictures")
     try:
@@ -132,50 +140,58 @@ def _lacking(data: Path, error: Exception) -> MendemError:
 def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, device: str, minutes: float) -> None:
     """Write the weights, the small state that can travel, and the validation; one line about it to stdout.
 
-    What takes a minute, the novelty reference and the calibration, is made when the training is at its end.
+    What takes a minute or more is made when the training is at its end.
     """
-    from mendem.priors.checkpoint import load
-    from mendem.training.export import export
-    from mendem.training.pack import held_out_pictures, training_sources
-    from mendem.training.state import AVERAGE, save_current
-    from mendem.training.validate import validate
+    from mendem.training.export import export, last_logged, save_current
+    from mendem.training.pack import training_sources
+    from mendem.training.state import AVERAGE
 
     run: Path = chosen.folder
-    log = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
-    export(recipe, run, run / AVERAGE)
+    log = last_logged(run)
+    facts = export(recipe, run, run / AVERAGE)
     if log["minutes"] >= minutes:
-        print("judging what it has learned; a minute or two", file=sys.stderr)
-        export(recipe, run, target, training_sources(chosen.data, recipe["data"]), chosen.data)
+        print("judging what it has learned; a minute or more", file=sys.stderr)
+        facts = export(recipe, run, target, training_sources(chosen.data, recipe["data"]), chosen.data)
     elif target != run / AVERAGE:
         export(recipe, run, target)
     save_current(recipe, run)
     words = f"step {log['step']}, {log['minutes']:.1f} min, loss {log['loss']:.3f}"
     if "patches per second" in log:
         words += f", {log['patches per second']:.0f} patches/s"
+    if "noise" in recipe:
+        _say_errors(facts.get("errors", {}))
+        use = "put it into models/em-noise as noise.safetensors"
+    else:
+        words += _validation(chosen.data, run, target, device, log)
+        use = f"use it with --prior {target}"
+    print(f"{words}; {target} written, {use}")
+
+
+def _validation(data: Path, run: Path, target: Path, device: str, log: dict[str, Any]) -> str:
+    """Judge a prior on pictures that no recipe reads, where there are any: a table to stderr, and words."""
+    from mendem.priors.checkpoint import load
+    from mendem.training.pack import held_out_pictures
+    from mendem.training.validate import validate
+
     try:
-        pictures = held_out_pictures(chosen.data)
+        pictures = held_out_pictures(data)
     except (FileNotFoundError, IndexError):
         pictures = []
-    if pictures:
-        scores = validate(load(target)[0].to(device), pictures, device)
-        with open(run / "validation.jsonl", "a") as file:
-            file.write(json.dumps({"step": log["step"], "minutes": log["minutes"], **scores}) + "\n")
-        for kind, row in scores["kinds"].items():
-            print(f"  {kind:24} {row['psnr']:6.2f} dB  loss {row['loss']:.3f}", file=sys.stderr)
-        words += f"; validation {scores['psnr']:.2f} dB, loss {scores['loss']:.3f}, sampling {scores['sampling']:.3f}"
-    print(f"{words}; {target} written, use it with --prior {target}")
+    if not pictures:
+        return ""
+    scores = validate(load(target)[0].to(device), pictures, device)
+    with open(run / "validation.jsonl", "a") as file:
+        file.write(json.dumps({"step": log["step"], "minutes": log["minutes"], **scores}) + "\n")
+    for kind, row in scores["kinds"].items():
+        print(f"  {kind:24} {row['psnr']:6.2f} dB  loss {row['loss']:.3f}", file=sys.stderr)
+    return f"; validation {scores['psnr']:.2f} dB, loss {scores['loss']:.3f}, sampling {scores['sampling']:.3f}"
 
 
-def checked_recipe(path: Path) -> dict[str, Any]:
-    """The recipe, with all that it must say; `MendemError` otherwise."""
-    try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MendemError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MendemError(f"{path} is not a recipe: {error}") from error
-    for table, keys in (NEEDED_FOR_NOISE if "noise" in recipe else NEEDED).items():
-        missing = [key for key in keys if not isinstance(recipe.get(table), dict) or key not in recipe[table]]
-        if missing:
-            raise MendemError(f"{path} is not a whole recipe: the table [{table}] lacks {', '.join(missing)}")
-    return recipe
+def _say_errors(errors: dict[str, list[float]]) -> None:
+    """What the first estimate, the reading and the judge are off by, to stderr."""
+    for name, (level, rho_y, rho_x, line, gain) in errors.items():
+        print(
+            f"  {name:8} median errors: ln level {level:.3f}, correlation {rho_y:.3f} and {rho_x:.3f}, row offsets "
+            f"{line:.3f}, gain {gain:.3f}",
+            file=sys.stderr,
+        )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import json
-import math
 import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +12,12 @@ import torch
 from torch import Tensor
 
 from mendem.physics.noise_estimation import estimate_noise
-from mendem.priors.checkpoint import write
 from mendem.priors.noise_network import NoiseNetwork
 from mendem.priors.noise_reader import describe
 from mendem.training.batches import Batches
 from mendem.training.holes import holes
 from mendem.training.noise_draws import NoiseOptions, chance, draw_noise
-from mendem.training.pack import training_sources
+from mendem.training.pool import Source
 
 #: What is drawn: the truth is wanted, so nothing is told wrongly.
 EXACT = NoiseOptions(level=(0.02, 3.0), level_jitter=0.0, correlation_jitter=0.0, correlation_unknown=0.0)
@@ -60,54 +56,35 @@ def loss(found: Tensor, log_variance: Tensor, readings: Tensor) -> Tensor:
     return (squared * torch.exp(-log_variance) + log_variance).clamp(max=50).mean() / 2 + squared.mean()
 
 
-def train(recipe: dict[str, Any], data: Path, run: Path, minutes: float) -> dict[str, list[float]]:
-    """Both parts of the training on the CPU: ``minutes`` for the first, then ``recipe["judge"]["windows"]`` windows.
+class Windows:
+    """Windows and their readings, for ever: what the first part of the training shows."""
 
-    ``run`` receives a log and ``noise.safetensors``. Returns what `learn_to_judge` does.
+    def __init__(self, sources: list[Source], recipe: Mapping[str, Any], seed: int, device: str) -> None:
+        options = recipe["train"]
+        self.batches = Batches(sources, options["batch"], options["patch"], seed, device=device)
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """One batch, see `windows`."""
+        return windows(self.batches.next(), self.generator)
+
+
+def reading_loss(network: NoiseNetwork, seen: Tensor, readings: Tensor) -> Tensor:
+    """The loss of what is read of windows alone."""
+    with torch.autocast(seen.device.type, torch.bfloat16):
+        features = network.features(seen.contiguous(memory_format=torch.channels_last))
+    return loss(*network.reading(features.float()), readings)
+
+
+def finish(network: NoiseNetwork, recipe: Mapping[str, Any], sources: list[Source], data: Path) -> dict[str, Any]:
+    """The second part of the training, on the CPU: the judge, from ``recipe["judge"]["windows"]`` windows.
+
+    Returns the ``errors`` of `learn_to_judge`.
     """
     options = recipe["train"]
-    torch.manual_seed(options["seed"])
-    run.mkdir(parents=True, exist_ok=True)
-    sources = training_sources(data, recipe["data"])
-    batches = Batches(sources, options["batch"], options["patch"], options["seed"])
-    network = learn_to_read(NoiseNetwork(**recipe["noise"]), batches, recipe, run, minutes)
-    plain = Batches(sources, options["batch"], options["patch"], options["seed"] + 1, texture=PLAIN)
-    errors = learn_to_judge(network, *judged_windows(plain, recipe["judge"]["windows"], options["seed"] + 1))
-    write(network, run / "noise.safetensors", {"recipe": recipe, "minutes": minutes})
-    return errors
-
-
-def learn_to_read(
-    network: NoiseNetwork, batches: Batches, recipe: dict[str, Any], run: Path, minutes: float
-) -> NoiseNetwork:
-    """The first part: endless windows; returns the average of the weights."""
-    options = recipe["train"]
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options["rate"], weight_decay=1e-4)
-    generator = torch.Generator().manual_seed(options["seed"])
-    began, step, total = time.monotonic(), 0, 0.0
-    while (worked := (time.monotonic() - began) / 60) < minutes:
-        seen, readings = windows(batches.next(), generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            features = network.features(seen.contiguous(memory_format=torch.channels_last))
-        value = loss(*network.reading(features.float()), readings)
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        rate = min(1.0, (step + 1) / 200) * (0.51 + 0.49 * math.cos(math.pi * worked / minutes))
-        for group in optimiser.param_groups:
-            group["lr"] = options["rate"] * rate
-        optimiser.step()
-        step += 1
-        keep = min(options["ema"], (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
-        total += value.item()
-        if step % 50 == 0:
-            with open(run / "log.jsonl", "a") as log:
-                log.write(json.dumps({"step": step, "minutes": worked, "loss": total / 50}) + "\n")
-            total = 0.0
-    return average.requires_grad_(True)
+    seed = options["seed"] + 1
+    plain = Batches(sources, options["batch"], options["patch"], seed, texture=PLAIN)
+    return {"errors": learn_to_judge(network, *judged_windows(plain, recipe["judge"]["windows"], seed))}
 
 
 def judged_windows(batches: Batches, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -107,7 +107,7 @@ def public_sources(folder: Path, split: str = "train", targets: str = "binned") 
     ``targets`` is one of `TARGETS`; images without neighbouring sections are binned in place of their mean.
     """
     if targets not in TARGETS:
-        raise MendemError(f"targets is {targets!r} in the recipe's table [data]; use one of {', '.join(TARGETS)}")
+        raise MendemError(f"targets is {targets!r}; use one of {', '.join(TARGETS)}")
     binned = targets != "raw"
     sources = [
         Source("fibsem", 0.30, fibsem(folder, split, targets)),

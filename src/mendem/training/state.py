@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import nn
 
 from mendem.errors import MendemError
-from mendem.priors.checkpoint import load, save
+from mendem.priors.checkpoint import load_weights, read_facts, read_header
 from mendem.priors.network import UNet
-from mendem.priors.prior import Coverage
 
 #: The two small files, both float16: the averaged weights, which are the result, and those that are being trained.
 AVERAGE, CURRENT = "weights.safetensors", "training.safetensors"
@@ -27,7 +27,7 @@ class Progress:
     fresh: int = 0
 
 
-def save_state(run: Path, network: UNet, average: nn.Module, optimiser: Any, progress: Progress) -> None:
+def save_state(run: Path, network: nn.Module, average: nn.Module, optimiser: Any, progress: Progress) -> None:
     """Write ``state.pt``; it is whole, or the last one stays."""
     state = {
         "network": network.state_dict(),
@@ -42,16 +42,22 @@ def save_state(run: Path, network: UNet, average: nn.Module, optimiser: Any, pro
     path.with_suffix(".part").replace(path)
 
 
-def load_state(run: Path, network: UNet, average: nn.Module, optimiser: Any, device: str) -> Progress:
+def load_state(run: Path, network: nn.Module, average: nn.Module, optimiser: Any, device: str) -> Progress:
     """Take up what ``run`` holds: ``state.pt``, else the small files with a new optimiser, else nothing.
 
     The averaged weights are enough; where the current ones are missing, these are both.
     """
     if (run / "state.pt").exists():
-        state = torch.load(run / "state.pt", map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        state = read_state(run, device)
+        try:
+            network.load_state_dict(state["network"])
+            average.load_state_dict(state["average"])
+            optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise MendemError(
+                f"{run / 'state.pt'}: the training of another network, or of another version; give another --run, or "
+                "remove this file: then it goes on from the weights beside it, with a new optimiser"
+            ) from error
         return Progress(state["step"], state["worked"], state.get("fresh", 0))
     if not (run / AVERAGE).exists():
         return Progress()
@@ -63,16 +69,26 @@ def load_state(run: Path, network: UNet, average: nn.Module, optimiser: Any, dev
 
 def fill(network: nn.Module, path: Path) -> dict[str, Any]:
     """Weights from a file into a network of the same shape; returns what the file's header says."""
-    begun, facts = load(path)
-    if begun.config != network.config:
-        raise MendemError(f"{path}: a network of another shape than the recipe's; start from one that fits it")
-    network.load_state_dict(begun.state_dict())
+    facts = read_header(path) if isinstance(network, UNet) else read_facts(path)
+    try:
+        if facts["network"] != network.config:
+            raise ValueError("another configuration")
+        load_weights(network, path)
+    except (RuntimeError, ValueError) as error:
+        raise MendemError(
+            f"{path}: a network of another shape than the recipe's; start from one that fits it"
+        ) from error
     return facts
 
 
-def save_current(recipe: dict[str, Any], run: Path) -> None:
-    """Write the weights that are being trained, and how far they are, next to the averaged ones of `export`."""
-    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
-    network = UNet(**recipe["network"])
-    network.load_state_dict(state["network"])
-    save(network, Coverage.of(recipe["coverage"]), run / CURRENT, {"steps": state["step"], "worked": state["worked"]})
+def read_state(run: Path, device: str = "cpu") -> dict[str, Any]:
+    """What `save_state` wrote."""
+    path = run / "state.pt"
+    if not path.is_file():
+        raise MendemError(f"{run}: no state.pt here; train first, or give the folder of a training run")
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise MendemError(
+            f"{path} is no state of a training; remove it, and it goes on from the weights beside it"
+        ) from error

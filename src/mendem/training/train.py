@@ -6,7 +6,6 @@ import copy
 import json
 import math
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from mendem.priors.network import UNet
-from mendem.training.objective import loss
+from mendem.training.lessons import lesson_of
 from mendem.training.optimiser import Optimiser
 from mendem.training.pack import training_sources
 from mendem.training.pool import Source
 from mendem.training.state import Progress, fill, load_state, save_state
-from mendem.training.stream import Ahead, Stream
+from mendem.training.stream import Ahead
 
 #: Seconds between two states on disk, and steps over which a new optimiser comes up to its rate.
 SAVE_EVERY, WARM_UP = 60.0, 200
-
-
-def load_recipe(path: Path) -> dict[str, Any]:
-    """The recipe's tables ``network``, ``data``, ``degrade`` and ``train``."""
-    with open(path, "rb") as file:
-        return tomllib.load(file)
 
 
 def train(
@@ -61,7 +53,8 @@ def train(
     options = recipe["train"]
     torch.manual_seed(options["seed"])
     run.mkdir(parents=True, exist_ok=True)
-    network = UNet(**recipe["network"]).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    lesson = lesson_of(recipe)
+    network = lesson.network(recipe).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start is not None:
         fill(network, start)
     average = copy.deepcopy(network).requires_grad_(False)
@@ -72,16 +65,16 @@ def train(
         return progress
 
     sources = training_sources(data, recipe["data"]) if isinstance(data, Path) else data
-    stream = Stream(sources, recipe, options["seed"] + progress.step, device)
-    ahead = Ahead(stream.next, device) if device == "cuda" else None
-    draw = stream.next if ahead is None else ahead.next
+    draw = lesson.stream(sources, recipe, options["seed"] + progress.step, device)
+    ahead = Ahead(draw, device) if device == "cuda" else None
+    draw = draw if ahead is None else ahead.next
     answer = faster(network, device) if options.get("compile", True) else network
     weights, averaged = list(network.parameters()), list(average.parameters())
     total, drawn = torch.zeros((), device=device), 0
     mark = saved = clock()
     try:
         while progress.worked < end:
-            value = loss(answer, draw(), options.get("weighting", "relative"))
+            value = lesson.loss(answer, draw(), recipe)
             network.zero_grad(set_to_none=True)
             value.backward()
             nn.utils.clip_grad_norm_(weights, 1.0)

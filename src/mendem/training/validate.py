@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mendem.errors import MendemError
 from mendem.physics.block_mean import BlockMean
 from mendem.physics.blur import Blur
 from mendem.physics.mask import Mask
@@ -119,8 +120,14 @@ def batches(pictures: list[np.ndarray], ask: Ask, device: str, count: int) -> It
 def validate(network: nn.Module, pictures: list[np.ndarray], device: str = "cpu", count: int = 6) -> dict[str, Any]:
     """Loss and PSNR (dB, peak of `PEAK` grey levels) of each kind of question, and their means.
 
-    ``psnr`` and ``loss`` are means over the kinds that one evaluation answers, ``sampling`` over the others.
+    ``psnr`` and ``loss`` are means over the kinds that one evaluation answers, ``sampling`` over the others. Pictures
+    are cut to whole cells of the network's coarsest grid and of the largest blocks (8 pixels); `MendemError` where that
+    leaves none, or not all are of one size.
     """
+    cell = max(8, getattr(network, "multiple", 1))
+    pictures = [p[: p.shape[0] // cell * cell, : p.shape[1] // cell * cell] for p in pictures]
+    if len({p.shape for p in pictures}) != 1 or not pictures[0].size:
+        raise MendemError(f"validation wants pictures of one size, with sides of {cell} pixels or more")
     was_training = network.training
     network.eval()
     rows: dict[str, dict[str, float]] = {}
