@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import calibration, control, cost, novelty, ours, task_tables
+from benchmarks import ablation, calibration, control, cost, novelty, ours, task_tables
 from benchmarks.crops import draw
 from benchmarks.quality import CLEAN_ENOUGH, MAIN, STEP, against
 from benchmarks.tables import plain, signed, table
@@ -29,6 +29,7 @@ TITLES = {
     "noise": "Noise estimation",
     "stalls": "Live in napari",
     "memory": "Memory of one evaluation",
+    "ablation": "Which network, questions and targets",
 }
 
 
@@ -185,6 +186,7 @@ WRITERS = {
     "noise": lambda result: [plain(result["rows"])],
     "stalls": lambda result: [plain(result["rows"])],
     "memory": lambda result: [plain(result["rows"])],
+    "ablation": ablation.page,
 }
 
 

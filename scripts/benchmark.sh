@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measure quality and speed against baselines, and write docs/benchmarks.md and docs/images/benchmark-*.png.
 #
-#   bash scripts/benchmark.sh                      everything; takes about 45 minutes on two cores
+#   bash scripts/benchmark.sh                      everything; takes about an hour and a half on two cores
+#   bash scripts/benchmark.sh --skip ablation      all but the small trainings, which take half of the time
 #   bash scripts/benchmark.sh --only pair,speed    some sections; the others are kept if the weights are the same
 #   bash scripts/benchmark.sh --data FOLDER        where the public micrographs are
 #   PYTHON=...                                     an environment that has mendem, its tests' extras and matplotlib
