@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+import mendem
 from mendem import Denoise, Frames, Image, MendemError, Options, VoxelSize
 from mendem.appraisal.half_data import PAIRS, half_data_validation
 from mendem.engine import Progress
@@ -138,9 +139,9 @@ def test_half_of_a_comparison_is_none():
 def test_it_restores_with_mendem_itself():
     data = frames(2).data[:, :64, :64]
     image = Image(100 + 30 * data, ("frame", "y", "x"), SIZE)
-    found = half_data_validation(image, Denoise(), Options(budget="preview"))
+    found = half_data_validation(image, Denoise(), Options(budget="preview"), restore=mendem.restore)
     assert found.restored.correlation[-8:].mean() > found.ring.correlation[-8:].mean()
     stop = Event()
     stop.set()
     with pytest.raises(Cancelled):
-        half_data_validation(image, Denoise(), cancel=stop)
+        half_data_validation(image, Denoise(), cancel=stop, restore=mendem.restore)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from importlib import import_module
 from threading import Event
 from typing import Any
 
@@ -58,8 +57,8 @@ def half_data_validation(
     progress: Callable[[Any], None] = lambda _: None,
     cancel: Event | None = None,
     *,
+    restore: Callable[..., Any],
     inputs: Mapping[str, Any] | None = None,
-    restore: Callable[..., Any] | None = None,
 ) -> HalfData:
     """Restore two halves of the data apart, and correlate them.
 
@@ -71,13 +70,13 @@ def half_data_validation(
         and the odd ones, `PAIRS` pairs of neighbours.
     task, options, inputs
         As for `mendem.restore`. A noise that was stated for the whole is estimated anew from averaged halves. The task
-        `Frames`, which makes such averages itself, is replaced by `Denoise`.
+        `Frames`, which makes such averages itself, says what restores them in its place.
     split
         One of `SPLITS`.
     progress, cancel
         As for `mendem.restore`, over both halves.
     restore
-        What restores; `mendem.restore` when left out.
+        What restores a half: `mendem.restore`, which lies above this room.
 
     Raises
     ------
@@ -93,13 +92,11 @@ def half_data_validation(
     if task.merges:
         if not frames:
             raise MendemError(f"{_name(stack_image)} is a volume: the task {task.name} takes repeated frames")
-        task = import_module("mendem.tasks").Denoise()
+        task = task.for_merged()
     if frames:
         task, inputs, noise_note = _without_stated_noise(task, dict(inputs or {}))
     else:
         noise_note = ""
-    if restore is None:  # by name: the engine lies above this room
-        restore = import_module("mendem.restoration").restore
     assert stack_image.voxel_size is not None
     axes = ("y", "x") if frames else ("z", "y", "x")
     size = VoxelSize(stack_image.voxel_size.values[-len(axes) :], stack_image.voxel_size.unit)

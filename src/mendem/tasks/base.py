@@ -133,6 +133,10 @@ class Task:
         """Whether all slices of the image become one."""
         return False
 
+    def for_merged(self) -> Task:
+        """What restores slices that became one already."""
+        return self
+
     def __post_init__(self) -> None:
         check_parameters(self)
 

@@ -35,6 +35,11 @@ class Frames(Task):
     def merges(self) -> bool:
         return True
 
+    def for_merged(self) -> Task:
+        from mendem.tasks.denoise import Denoise
+
+        return Denoise()
+
     def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
         from mendem.physics.alignment import align_frames
         from mendem.physics.frame_average import average_frames

@@ -27,6 +27,7 @@ class HalfJob:
 
     def work(self) -> HalfJob:
         """Restore both halves and correlate them; ``result`` stays None where it was cancelled."""
+        from mendem import restore
         from mendem.appraisal.half_data import half_data_validation
         from napari_mendem.workers import use_cpu_threads
 
@@ -41,6 +42,7 @@ class HalfJob:
                 split=self.split,
                 progress=self._set_progress,
                 cancel=self.cancelled,
+                restore=restore,
             )
         except Cancelled:
             pass
