@@ -62,7 +62,7 @@ class Import(NamedTuple):
 
 
 def imports_of(source: str, package: str) -> list[Import]:
-    """Every import statement in `source`, a module of `package`, with relative names made absolute."""
+    """Every import in `source`, a module of `package`: statements, made absolute, and modules called by their name."""
 
     def visit(node: ast.AST, at_load: bool) -> Iterator[Import]:
         if isinstance(node, ast.Import):
@@ -79,6 +79,9 @@ def imports_of(source: str, package: str) -> list[Import]:
             for child in node.orelse:
                 yield from visit(child, at_load)
         else:
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__"):
+                names = [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+                yield from (Import(name, node.lineno, at_load) for name in names)
             inside = at_load and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             for child in ast.iter_child_nodes(node):
                 yield from visit(child, inside)
@@ -187,6 +190,7 @@ class Room:
     import scipy
 def late():
     import skimage
+    importlib.import_module("mendem.engine").prepare
 """
     found = {(f.name, f.at_load) for f in imports_of(source, "mendem.tasks")}
     assert found == {
@@ -198,4 +202,5 @@ def late():
         ("dask", True),
         ("scipy", True),
         ("skimage", False),
+        ("mendem.engine", False),
     }
