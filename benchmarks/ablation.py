@@ -16,6 +16,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from benchmarks.process import ROOT, measured
@@ -115,18 +116,26 @@ def run(settings: Settings) -> dict:
     rows = {name: row for name, row in rows.items() if row["stamp"] == stamps.get(name)}
     packs = {name: pack_of(r["data"].get("targets", "binned"), recipe, data, folder) for name, r in recipes.items()}
 
-    def one(name: str) -> tuple[str, dict[str, Any]]:
+    writing = Lock()
+
+    def one(name: str) -> None:
         place = folder / name.replace(" ", "-")
         call = "benchmarks.ablation:measure"
-        return name, measured(call, recipes[name], str(packs[name]), str(place), minutes, threads=1)
-
-    with ThreadPoolExecutor(settings.jobs) as pool:
-        for name, row in pool.map(one, [name for name in VARIANTS if name not in rows]):
+        row = measured(call, recipes[name], str(packs[name]), str(place), minutes, threads=1)
+        settings.say(f"{name}: {row['steps']} steps, {row['binned']['psnr']:.2f} dB")
+        with writing:
             rows[name] = {**row, "stamp": stamps[name]}
             part = results.with_suffix(".part")
             part.write_text(json.dumps(rows, indent=1))
             part.replace(results)
-            settings.say(f"{name}: {row['steps']} steps, {row['binned']['psnr']:.2f} dB")
+
+    with ThreadPoolExecutor(settings.jobs) as pool:
+        try:
+            for _ in pool.map(one, [name for name in VARIANTS if name not in rows]):
+                pass
+        except BaseException:  # Ctrl-C too: what waits is not begun
+            pool.shutdown(cancel_futures=True)
+            raise
     results.unlink()
     shutil.rmtree(folder)
     return {"minutes": minutes, "rows": [{"variant": name, **rows[name]} for name in VARIANTS]}

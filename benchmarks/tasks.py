@@ -55,7 +55,7 @@ def run(settings: Settings) -> dict:
         keep(settings.kept, LARGE_HOLES, list(pool.map(lambda case: _hole_shown(settings, case), large)), LARGE_SIDE)
     torch.set_num_threads(threads)
     for family in FAMILIES:
-        mine = [panels for panels, row in drawn if row["family"] == family]
+        mine = [panels for panels, row in drawn if row["family"] == family and "fillings" not in row]
         if mine:
             keep(settings.kept, f"task-{family.replace(' ', '-')}", mine)
     absent = [] if (settings.data / "train").is_dir() else ["the data folder has no train: no held-out images"]

@@ -79,7 +79,8 @@ def imports_of(source: str, package: str) -> list[Import]:
             for child in node.orelse:
                 yield from visit(child, at_load)
         else:
-            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__"):
+            called = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+            if called in ("import_module", "__import__"):
                 names = [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
                 yield from (Import(name, node.lineno, at_load) for name in names)
             inside = at_load and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
