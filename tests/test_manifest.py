@@ -15,6 +15,7 @@ from npe2.manifest.utils import import_python_name
 MANIFEST = Path(__file__).resolve().parents[1] / "napari.yaml"
 PLUGIN = PluginManifest.from_file(MANIFEST)
 COMMANDS = {command.id: command for command in PLUGIN.contributions.commands}
+WIDGETS = {widget.command: widget for widget in PLUGIN.contributions.widgets}
 
 
 def run_python(code: str) -> str:
@@ -85,7 +86,17 @@ def test_defaults_of_the_preferences_are_among_their_choices():
         assert field.enum is None or field.default in field.enum, name
 
 
-def test_napari_opens_the_dock_from_the_filter_menu(make_napari_viewer, npe2pm):
+def test_there_is_a_dock_for_every_task():
+    from mendem.tasks import TASKS
+
+    docks = {command.removeprefix("napari-mendem."): COMMANDS[command] for command in WIDGETS}
+    assert set(TASKS) - {"frames"} <= set(docks)
+    for name in set(TASKS) & set(docks):
+        assert import_python_name(docks[name].python_name).task is TASKS[name]
+        assert docks[name].title == WIDGETS[f"napari-mendem.{name}"].display_name == TASKS[name].title
+
+
+def test_napari_opens_the_docks_from_the_filter_menu(make_napari_viewer, npe2pm):
     from napari._app_model import get_app_model
 
     viewer = make_napari_viewer()
@@ -94,6 +105,7 @@ def test_napari_opens_the_dock_from_the_filter_menu(make_napari_viewer, npe2pm):
         entries = [
             item.command.title for item in app.menus.get_menu("napari-mendem/filter") if hasattr(item, "command")
         ]
-        assert entries == ["Denoise (Mendem)"]
-        app.commands.execute_command("napari-mendem.denoise")
-        assert "Denoise (Mendem)" in viewer.window.dock_widgets
+        assert entries == [f"{widget.display_name} (Mendem)" for widget in WIDGETS.values()]
+        for command, widget in WIDGETS.items():
+            app.commands.execute_command(command)
+            assert f"{widget.display_name} (Mendem)" in viewer.window.dock_widgets

@@ -21,6 +21,7 @@ from mendem.measured import put_back
 from mendem.noise_refinement import refine_noise
 from mendem.normalise import check_intensities, estimate_normalisation
 from mendem.options import Options
+from mendem.physics.noise import NoiseModel
 from mendem.priors.prior import Prior, never
 from mendem.resampling import binned_noise, choose_binning, shrink, stretch
 from mendem.tasks.base import Patch, Plan, Task
@@ -33,7 +34,8 @@ class Run:
     ``given`` is the user's image, ``image`` what is restored (see `mendem.tasks.base.Plan`). ``region`` is the part of
     each of its slices that is restored; ``planes`` the slices. ``binning`` is the factor by which the
     image is shrunk to suit the prior, 1 for none. ``memory_bytes`` is the expected peak beside input and output.
-    ``novelty`` is how unlike the prior's training the image is, None where the prior cannot tell.
+    ``novelty`` is how unlike the prior's training the image is, None where the prior cannot tell. ``estimated`` is the
+    noise as the plan first took it to be.
     """
 
     given: Image
@@ -50,6 +52,7 @@ class Run:
     memory_bytes: int
     notes: tuple[str, ...]
     novelty: Novelty | None = None
+    estimated: NoiseModel | None = None
 
     @property
     def scale(self) -> int:
@@ -139,8 +142,15 @@ def prepare(
     inputs: Mapping[str, Image] | None = None,
     region: Region | None = None,
     planes: tuple[int, ...] | None = None,
+    earlier: Run | None = None,
+    check: Callable[[], None] = never,
 ) -> Run:
-    """Load the prior, look at the whole image, decide how it will be restored; `MendemError` where it cannot be."""
+    """Load the prior, look at the whole image, decide how it will be restored; `MendemError` where it cannot be.
+
+    What an ``earlier`` run found out about the same pixels with the same prior is taken over where it would be found
+    again, so that another blur or another factor is answered soon. ``check`` is called between the steps; it may raise
+    `Cancelled`.
+    """
     from mendem.priors.network_prior import load_prior
     from mendem.priors.noise_reader import read_noise
 
@@ -159,10 +169,17 @@ def prepare(
         image = plan.image or image
         if planes is not None and not (planes and all(0 <= p < image.plane_count for p in planes)):
             raise MendemError(f"the slices {planes} are none, or outside the {image.plane_count} of the image")
-        if plan.noise_from_one_image:
+        check()
+        estimated = plan.noise
+        known = earlier if earlier is not None and _looked_at(earlier, given, plan, prior) else None
+        if known is not None:
+            plan = replace(plan, noise=known.plan.noise)
+        elif plan.noise_from_one_image:
             read = read_noise(image, plan.noise, device)
+            check()
             better = refine_noise(image, read, plan.normalisation, prior, device)
             plan = replace(plan, noise=better)
+            check()
     said = (*image.metadata.get("notes", ()), *check_intensities(image, plan.normalisation))
     if not (image.voxel_size and image.voxel_size.known or any("voxel size" in note for note in said)):
         said += ("The voxel size is unknown.",)
@@ -173,7 +190,9 @@ def prepare(
     elif options.resample and plan.pointwise and not plan.keep:
         binning, why = choose_binning(image, plan.noise, prior.coverage)
     novelty = None
-    if not untouched:
+    if known is not None and known.novelty is not None and known.binning == binning:
+        novelty = known.novelty
+    elif not untouched:
         with np.errstate(over="ignore"):
             novelty = assess(image, binned_noise(plan.noise, binning), plan.normalisation, prior, device, binning)
     if novelty is not None and novelty.warning is not None:
@@ -200,6 +219,18 @@ def prepare(
         memory_bytes=needed,
         notes=(*said, *plan.notes, *why),
         novelty=novelty,
+        estimated=estimated,
+    )
+
+
+def _looked_at(earlier: Run, image: Image, plan: Plan, prior: Prior) -> bool:
+    """Whether a run was prepared for all of the same pixels, the same first idea of their noise, and this prior."""
+    return (
+        earlier.given.data is image.data
+        and earlier.plan.image is None
+        and plan.image is None
+        and (earlier.estimated, earlier.plan.normalisation) == (plan.noise, plan.normalisation)
+        and (earlier.prior.name, earlier.device) == (prior.name, getattr(prior, "device", earlier.device))
     )
 
 

@@ -49,7 +49,7 @@ class ControlJob:
         try:
             self.check()
             use_cpu_threads(self._cpu_threads)
-            run = self._preparations.get(self.request)
+            run = self._preparations.get(self.request, self.check)
             self.control = control_of(run, self._set_progress, self.check)
         except Cancelled:
             pass

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: Marks the layer of a live preview in its metadata.
 PREVIEW = "mendem_preview"
 
+#: Marks a layer that something is drawn in for a widget, such as the region, and that is nothing to restore.
+TOOL = "mendem_tool"
+
 
 def layer_from_image(image: Image, **changes: Any) -> tuple[Any, dict[str, Any], str]:
     """The layer data tuple of an image: scale and units from its voxel size, its notes and provenance as metadata."""

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image as ImageLayer
 
 from napari_mendem.layers import PREVIEW, Look, residual_limits, spread_limits
 from napari_mendem.preview import Frame
@@ -13,7 +14,6 @@ from napari_mendem.workers import RestoreJob
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image as ImageLayer
 
 #: A growing layer is drawn anew at most this often, seconds, and may take this share of the GUI's time.
 REDRAW_EVERY = 0.4
@@ -104,7 +104,7 @@ class ResultLayers:
 
     def _add(self, data: np.ndarray, what: str, **display: Any) -> ImageLayer:
         shaped, offset, finer = self._shaped(data)
-        return self.viewer.add_image(
+        layer = self.viewer.add_image(
             shaped,
             name=self._name(what),
             metadata={"mendem": {}},
@@ -113,6 +113,8 @@ class ResultLayers:
             **self.look.at(offset, finer),
             **display,
         )
+        under_drawn(self.viewer, layer)
+        return layer
 
     def _add_samples(self, samples: np.ndarray) -> None:
         assert self.job.provenance is not None
@@ -171,6 +173,7 @@ class PreviewLayer:
                 **place,
                 **look.display,
             )
+            under_drawn(self.viewer, self.layer)
             self._source = source
             for event in (source.events.contrast_limits, source.events.gamma, source.events.colormap):
                 event.connect(self._follow_display)
@@ -197,6 +200,15 @@ class PreviewLayer:
             self.layer.contrast_limits = self._source.contrast_limits
             self.layer.gamma = self._source.gamma
             self.layer.colormap = self._source.colormap
+
+
+def under_drawn(viewer: ViewerModel, layer: ImageLayer) -> None:
+    """Move a new layer below what is painted or drawn on the images, and above all of them."""
+    index = viewer.layers.index(layer)
+    images = [i for i, other in enumerate(viewer.layers) if isinstance(other, ImageLayer) and other is not layer]
+    place = max(images, default=-1) + 1
+    if place < index:
+        viewer.layers.move(index, place)
 
 
 def _set_if_changed(layer: ImageLayer, name: str, value: Any) -> None:

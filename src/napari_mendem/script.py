@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -11,20 +12,31 @@ import numpy as np
 
 from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
+from napari_mendem.marks import Marks
 from napari_mendem.workers import Request
 
 
-def as_python(request: Request, layer_name: str = "") -> str:
+def as_python(request: Request, layer_name: str = "", input_names: Mapping[str, str] | None = None) -> str:
     """Python that computes the same array as ``result.image.data``.
 
     An image that is not in a file is taken from the viewer, for napari's console.
+
+    Parameters
+    ----------
+    layer_name, input_names
+        Of the layers that the image and the inputs (by slot) are; where left out, their sources.
     """
     known = file_of(request.image)
+    name = layer_name or request.image.source
+    named = {slot: (input_names or {}).get(slot, image.source) for slot, image in request.inputs.items()}
+    inputs = {slot: _input_as_python(image, named[slot], name) for slot, image in request.inputs.items()}
     lines = ["import mendem"]
-    if any(image is None for image in (known, *map(file_of, request.inputs.values()))):
+    if known is None or any(text.startswith("image_from_layer") for text in inputs.values()):
         lines += ["from napari_mendem.layers import image_from_layer"]
+    if any(text.startswith("marks_of") for text in inputs.values()):
+        lines += ["from napari_mendem.marks import marks_of"]
     if known is None:
-        lines += ["", f"image = image_from_layer(viewer.layers[{layer_name or request.image.source!r}])"]
+        lines += ["", f"image = image_from_layer(viewer.layers[{name!r}])"]
     else:
         voxel = _stated_voxel_size(request.image, known)
         stated = "" if voxel is None else f", mendem.VoxelSize({_numbers(voxel.values)}, {voxel.unit!r})"
@@ -33,7 +45,6 @@ def as_python(request: Request, layer_name: str = "") -> str:
     options = _changed(request.options)
     if request.region is not None:
         options["region"] = tuple(request.region)
-    inputs = {name: _input_as_python(image) for name, image in request.inputs.items()}
     given = f"inputs={{{', '.join(f'{name!r}: {text}' for name, text in inputs.items())}}}"
     if request.planes is None:
         call = ["image", task, *(f"{k}={v!r}" for k, v in options.items()), *([given] if inputs else [])]
@@ -71,7 +82,10 @@ def as_command(request: Request) -> str:
         parts += ["--voxel-size", voxel_text(voxel)]
     for name, image in request.inputs.items():
         if file_of(image) is None:
-            raise MendemError(f"{image.source} is not in a file that mendem can read: save the layer, open that file")
+            raise MendemError(
+                f"{image.source} is a layer and in no file: copy as Python; or save it as .tif, choose a word in its "
+                f"place, copy the command, and add --{name} FILE to it"
+            )
         parts += [f"--{name.replace('_', '-')}", os.path.abspath(image.source)]
     for declared in (request.task, request.options):
         for name, value in _changed(declared).items():
@@ -84,9 +98,12 @@ def as_command(request: Request) -> str:
     return shlex.join(parts)
 
 
-def _input_as_python(image: Image) -> str:
+def _input_as_python(image: Image, name: str, on: str) -> str:
+    """What fills a slot; marks are those of the layer ``name`` on the layer ``on``."""
+    if isinstance(image.data, Marks):
+        return f"marks_of(viewer.layers[{name!r}], viewer.layers[{on!r}])"
     if file_of(image) is None:
-        return f"image_from_layer(viewer.layers[{image.source!r}])"
+        return f"image_from_layer(viewer.layers[{name!r}])"
     return f"mendem.read({os.fspath(image.source)!r})"
 
 

@@ -102,14 +102,15 @@ class Preparations:
         self._kept: list[tuple[Any, tuple[Any, ...], Run]] = []
         self._keep = keep
 
-    def get(self, request: Request) -> Run:
-        """The prepared run; computed where it is not known yet."""
+    def get(self, request: Request, check: Callable[[], None] = lambda: None) -> Run:
+        """The prepared run; computed where it is not known yet. ``check`` may raise `Cancelled`."""
         from mendem.engine import prepare
 
         key = request.prepared_by
         run = next((r for data, k, r in self._kept if data is request.image.data and k == key), None)
         if run is None:
-            run = prepare(request.image, request.task, request.options, request.inputs)
+            earlier = next((r for data, _, r in reversed(self._kept) if data is request.image.data), None)
+            run = prepare(request.image, request.task, request.options, request.inputs, earlier=earlier, check=check)
             self._kept = [*self._kept, (request.image.data, key, run)][-self._keep :]
         height, width = request.image.plane_shape
         planes = range(request.image.plane_count)
@@ -173,7 +174,7 @@ class RestoreJob:
         try:
             self.check()
             use_cpu_threads(self._cpu_threads)
-            run = self._preparations.get(self.request)
+            run = self._preparations.get(self.request, self.check)
             self.check()
         except Cancelled:
             return self

@@ -46,6 +46,15 @@ def micrograph() -> np.ndarray:
 
 
 @pytest.fixture
+def said(monkeypatch) -> list[str]:
+    """All notifications."""
+    heard: list[str] = []
+    for name in ("show_warning", "show_error"):
+        monkeypatch.setattr(f"napari.utils.notifications.{name}", heard.append)
+    return heard
+
+
+@pytest.fixture
 def wait(qapp):
     """Run the event loop until something is so."""
 
@@ -61,16 +70,17 @@ def wait(qapp):
 
 @pytest.fixture
 def make_widget(qtbot, tiny_prior, monkeypatch):
-    """A Denoise widget on a viewer (a `ViewerModel` will do), with the tiny prior and without live preview."""
+    """The widget of a task on a viewer (a `ViewerModel` will do), with the tiny prior and without live preview."""
     from napari_mendem.preferences import Preferences
     from napari_mendem.widgets import task_widget
     from napari_mendem.widgets.denoise import DenoiseWidget
+    from napari_mendem.widgets.task_widget import TaskWidget
 
     monkeypatch.setattr(task_widget, "preferences", lambda: Preferences(live=False, device="cpu", cpu_threads=1))
 
-    def make(viewer, owned: bool = False) -> DenoiseWidget:
+    def make(viewer, owned: bool = False, kind: type[TaskWidget] = DenoiseWidget) -> TaskWidget:
         """``owned`` by a window, which deletes it."""
-        widget = DenoiseWidget(viewer)
+        widget = kind(viewer)
         if not owned:
             qtbot.addWidget(widget)
         widget.ui.options.set(prior=tiny_prior)

@@ -326,9 +326,12 @@ def test_power_and_measurements_are_shown_for_the_part_in_view(viewer, pair, mak
 
 
 def test_half_data_validation_runs_in_the_engine_thread(viewer, make, wait, tiny_prior, monkeypatch):
+    from scipy.ndimage import gaussian_filter
+
     rng = np.random.default_rng(0)
     record = {**RECORD, "options": {"prior": tiny_prior, "device": "cpu", "budget": "preview"}}
-    frames = rng.normal(100, 10, (4, 96, 96)).astype(np.float32)
+    shown = gaussian_filter(rng.normal(0, 400, (96, 96)), 3)  # what the frames can be aligned by
+    frames = (shown + rng.normal(100, 10, (4, 96, 96))).astype(np.float32)
     viewer.add_image(frames, name="raw")
     viewer.add_image(frames, name="raw · Denoise", metadata={"mendem": record})
     widget = make(viewer)

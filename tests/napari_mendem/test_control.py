@@ -62,13 +62,13 @@ def test_six_pictures_beside_the_image_at_its_contrast(viewer, make_widget, wait
 def test_it_says_what_was_found_until_it_is_about_something_else(viewer, make_widget, wait, micrograph):
     viewer.add_image(micrograph, name="raw")
     widget = make_widget(viewer)
-    assert not widget.ui.control_found.isVisibleTo(widget)
+    assert not widget.ui.found.isVisibleTo(widget)
     press(widget, wait)
-    said = widget.ui.control_found.text()
-    assert widget.ui.control_found.isVisibleTo(widget) and "Empty:" in said and "Random phases:" in said
+    said = widget.ui.found.text()
+    assert widget.ui.found.isVisibleTo(widget) and "Empty:" in said and "Random phases:" in said
     viewer.add_image(micrograph, name="other")
     widget.ui.image.choose(viewer.layers["other"])
-    assert not widget.ui.control_found.isVisibleTo(widget)
+    assert not widget.ui.found.isVisibleTo(widget)
 
 
 def test_again_takes_the_place_of_the_last_and_spares_others(viewer, make_widget, wait, micrograph):
@@ -100,7 +100,7 @@ def test_it_does_what_the_fields_say(viewer, make_widget, wait, micrograph, opti
     press(widget, wait)
     expected = negative_control(micrograph, Denoise(), options=options, estimate="sample", seed=7)
     np.testing.assert_array_equal(pictures(viewer)["empty restored"].data, expected.empty.restored)
-    assert widget.ui.control_found.text() == "\n".join(expected.sentences())
+    assert widget.ui.found.text() == "\n".join(expected.sentences())
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_an_image_is_looked_at_once_for_all_views(request_, monkeypatch):
 
     calls = []
     prepare = mendem.engine.prepare
-    monkeypatch.setattr(mendem.engine, "prepare", lambda *a: calls.append(a) or prepare(*a))
+    monkeypatch.setattr(mendem.engine, "prepare", lambda *a, **k: calls.append(a) or prepare(*a, **k))
     heard = Heard()
     for left in (0, 20, 40):
         heard.live.request(request_, view((0, 50, left, left + 50)))

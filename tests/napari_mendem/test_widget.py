@@ -20,15 +20,6 @@ from napari_mendem.preferences import Preferences, preferences
 
 
 @pytest.fixture
-def said(monkeypatch) -> list[str]:
-    """All notifications."""
-    heard: list[str] = []
-    for name in ("show_warning", "show_error"):
-        monkeypatch.setattr(f"napari.utils.notifications.{name}", heard.append)
-    return heard
-
-
-@pytest.fixture
 def viewer() -> ViewerModel:
     made = ViewerModel()
     made.canvas.size = (400, 400)

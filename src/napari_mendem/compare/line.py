@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Shapes
 
 from napari_mendem.compare.plane import unit_lengths
+from napari_mendem.layers import TOOL
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -40,6 +41,7 @@ def start_line(viewer: ViewerModel, image: ImageLayer) -> Shapes:
         layer = Shapes(
             ndim=2,  # one line for all slices
             name=LINE_LAYER,
+            metadata={TOOL: True},
             scale=image.scale[-2:],
             translate=image.translate[-2:],
             affine=two,

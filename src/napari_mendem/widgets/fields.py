@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -24,14 +25,14 @@ LARGEST_INT = 2**31 - 1
 
 
 class Choice(QComboBox):
-    """One of several values."""
+    """One of several values; ``unit`` follows each."""
 
     changed = Signal()
 
-    def __init__(self, choices: tuple[Any, ...], parent: QWidget | None = None) -> None:
+    def __init__(self, choices: tuple[Any, ...], unit: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         for choice in choices:
-            self.addItem(str(choice), choice)
+            self.addItem(f"{choice}{unit}", choice)
         narrow(self)
         self.currentIndexChanged.connect(lambda _: self.changed.emit())
 
@@ -105,7 +106,7 @@ class AutoOrNumber(QWidget):
 
     def __init__(self, low: float | None, high: float | None, unit: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.mode = Choice(("auto", "given"), self)
+        self.mode = Choice(("auto", "given"), parent=self)
         self.number = Number(low, high, unit, self)
         self.number.setVisible(False)
         row = QHBoxLayout(self)
@@ -191,7 +192,7 @@ def make_field(declared: Field, kind: Any) -> QWidget:
     if declared.name == "prior":
         field: QWidget = Prior()
     elif about.get("choices"):
-        field = Choice(about["choices"])
+        field = Choice(about["choices"], " ×" if kind is int else "")
     elif kind is bool:
         field = Switch()
     elif kind is int:
@@ -238,21 +239,42 @@ class Fields:
         Where the fields go; those without a second form go to the first.
     on_change
         Called after each change by the user or by `set`.
+    made
+        Fields by name that were made elsewhere and bring their own rows: with ``value``, ``setValue``, ``changed``, the
+        widgets ``parts`` in their order, and ``add_to(form, label, tooltip)``.
     """
 
-    def __init__(self, declared: type, plain: QFormLayout, advanced: QFormLayout | None, on_change: Any) -> None:
+    def __init__(
+        self,
+        declared: type,
+        plain: QFormLayout,
+        advanced: QFormLayout | None,
+        on_change: Any,
+        made: Mapping[str, Any] | None = None,
+    ) -> None:
         self.declared = declared
         hints = get_type_hints(declared)
-        self.widgets: dict[str, QWidget] = {}
+        self.widgets: dict[str, Any] = {}
         for f in fields(declared):
-            field = make_field(f, hints[f.name])
             form = advanced if advanced is not None and f.metadata.get("advanced") else plain
-            form.addRow(label_of(f), field)
-            label = form.labelForField(field)
-            if label is not None:
-                label.setToolTip(field.toolTip())
+            field = (made or {}).get(f.name)
+            if field is not None:
+                field.add_to(form, label_of(f), tooltip(f))
+            else:
+                field = make_field(f, hints[f.name])
+                if isinstance(field, Switch):  # says itself what it switches
+                    field.setText(label_of(f))
+                form.addRow("" if isinstance(field, Switch) else label_of(f), field)
+                label = form.labelForField(field)
+                if label is not None:
+                    label.setToolTip(field.toolTip())
             field.changed.connect(on_change)
             self.widgets[f.name] = field
+
+    @property
+    def in_order(self) -> list[QWidget]:
+        """All widgets that take the keyboard, from top to bottom."""
+        return [part for field in self.widgets.values() for part in getattr(field, "parts", [field])]
 
     def values(self) -> Any:
         """The dataclass with what the fields say; raises `MendemError` for what it refuses."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import (
@@ -24,9 +25,11 @@ from superqt import QCollapsible
 from mendem.options import Options
 from mendem.tasks.base import Task
 from napari_mendem.costs import Outputs
+from napari_mendem.widgets.blur_field import BlurField
 from napari_mendem.widgets.connections import Connections
 from napari_mendem.widgets.fields import AutoOrNumber, Choice, Fields
 from napari_mendem.widgets.layer_choice import LayerChoice
+from napari_mendem.widgets.mask_field import MaskField
 from napari_mendem.widgets.region import RegionField
 
 if TYPE_CHECKING:
@@ -45,7 +48,9 @@ class TaskLayout(QObject):
         column.setContentsMargins(6, 6, 6, 6)
         self._form = form = self._input(viewer, connections)
         advanced_form = _form()
-        self.parameters = Fields(task, form, advanced_form, self.changed.emit)
+        self.slots: dict[str, Any] = {}
+        made = self._made_for_slots(viewer, task, connections)
+        self.parameters = Fields(task, form, advanced_form, self.changed.emit, made)
         self.noise = _small()
         self.noise.setObjectName("noise_found")
         form.addRow("", self.noise)
@@ -73,11 +78,13 @@ class TaskLayout(QObject):
     def outputs(self) -> Outputs:
         """Which layers are wanted beside the result."""
         drawn = self.samples.isEnabled() and self.samples.isChecked()
-        return Outputs(self.spread.isChecked(), self.residual.isChecked(), drawn)
+        removed = self.residual.isEnabled() and self.residual.isChecked()
+        return Outputs(self.spread.isChecked(), removed, drawn)
 
     def set_busy(self, busy: bool) -> None:
         """Enable what makes sense while a run is at work, or while none is."""
-        for widget in (self.restore, self.control, self.live):
+        searching = [button for field in self.slots.values() for button in getattr(field, "searching", ())]
+        for widget in (self.restore, self.control, self.live, *searching):
             widget.setEnabled(not busy)
         self.cancel.setEnabled(busy)
         self.progress.setVisible(busy)
@@ -86,6 +93,10 @@ class TaskLayout(QObject):
         """Samples can only be a layer where some are drawn."""
         drawn = self.options.widgets["samples"].value() > 0 or self.options.widgets["estimate"].value() == "sample"
         self.samples.setEnabled(drawn)
+
+    def set_kept(self, kept: bool) -> None:
+        """Where measured pixels are kept, nothing is removed: there is no residual."""
+        self.residual.setEnabled(not kept)
 
     def show_slices(self, stack: bool) -> None:
         """Slices can only be chosen in a stack."""
@@ -118,6 +129,21 @@ class TaskLayout(QObject):
         self.slices.changed.connect(self.changed)
         return top
 
+    def _made_for_slots(self, viewer: ViewerModel, task: type[Task], connections: Connections) -> dict[str, Any]:
+        """Fields of parameters that are a mask or a blur, and take a layer too."""
+        declared = {f.name: f for f in fields(task)}
+        for slot in task.inputs:
+            if slot.name not in declared:
+                continue
+            about, default = declared[slot.name].metadata, declared[slot.name].default
+            words = about.get("choices", ())
+            if slot.marks:
+                self.slots[slot.name] = MaskField(viewer, connections, words, slot.name, self)
+            elif about.get("forms"):
+                entries = (*about["forms"], *(w for w in words if w not in about["forms"]))
+                self.slots[slot.name] = BlurField(viewer, connections, entries, default, self)
+        return dict(self.slots)
+
     def _outputs(self) -> QWidget:
         box = QWidget()
         grid = QGridLayout(box)
@@ -146,9 +172,10 @@ class TaskLayout(QObject):
     def _advanced(
         self, form: QFormLayout, viewer: ViewerModel, task: type[Task], connections: Connections
     ) -> QCollapsible:
-        self.slots: dict[str, LayerChoice] = {}
         for slot in task.inputs:
-            choice = LayerChoice(viewer, connections, empty="none")
+            if slot.name in self.slots:
+                continue
+            choice = LayerChoice(viewer, connections, words=("none",), marks=slot.marks)
             choice.setObjectName(f"input_{slot.name}")
             choice.setToolTip(f"<qt>A layer with {slot.help}.</qt>")
             choice.changed.connect(self.changed)
@@ -193,15 +220,15 @@ class TaskLayout(QObject):
         self.progress.setObjectName("progress")
         self.progress.setTextVisible(True)
 
-        self.message, self.chi2, self.control_found = _small(), _small(), _small()
+        self.message, self.chi2, self.found = _small(), _small(), _small()
         self.message.setObjectName("message")
         self.message.setVisible(False)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.chi2.setObjectName("chi2")
         self.chi2.setVisible(False)
-        self.control_found.setObjectName("control_found")
-        self.control_found.setVisible(False)
-        self.control_found.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.found.setObjectName("found")
+        self.found.setVisible(False)
+        self.found.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.copy_python = _button("Copy as Python", "copy_python", "Python that makes the same result")
         self.copy_command = _button("Copy as command", "copy_command", "A command line that makes the same result")
         copy = QHBoxLayout()
@@ -215,7 +242,7 @@ class TaskLayout(QObject):
         foot.addWidget(self.progress)
         foot.addWidget(self.message)
         foot.addWidget(self.chi2)
-        foot.addWidget(self.control_found)
+        foot.addWidget(self.found)
         foot.addLayout(copy)
         return foot
 
@@ -226,7 +253,7 @@ class TaskLayout(QObject):
             self.region.kind,
             self.region.draw,
             self.slices,
-            *self.parameters.widgets.values(),
+            *self.parameters.in_order,
             *(w for f, w in self.options.widgets.items() if not Options.__dataclass_fields__[f].metadata["advanced"]),
             self.spread,
             self.residual,

@@ -61,7 +61,7 @@ class Live(QObject):
         self._layer: ImageLayer | None = None
         self._followed: ImageLayer | None = None
         self._on = self._paused = False
-        self.preview = LivePreview(self._show, self._tell, self.failed.emit, preparations)
+        self.preview = LivePreview(self._show, self._tell, self._failed, preparations)
         self.output = PreviewLayer(viewer)
         self._timer = QTimer(self)
         self._timer.setInterval(POLL)
@@ -111,8 +111,7 @@ class Live(QObject):
             wanted = self._wanted()
         except MendemError as error:
             self.preview.cancel()
-            self.output.remove()
-            self.failed.emit(error)
+            self._failed(error)
             return
         self._layer, request = wanted or (None, None)
         self._watch(self._layer)
@@ -157,6 +156,12 @@ class Live(QObject):
         if self._on and self._layer is not None:
             self.output.show(frame, self._layer, self._title)
             self.stage.emit(frame.stage)
+
+    def _failed(self, error: BaseException) -> None:
+        """An answer to an earlier question must not be taken for this one's."""
+        self.output.remove()
+        self.stage.emit("")
+        self.failed.emit(error)
 
     def _tell(self, run: Run) -> None:
         self.prepared.emit(run)

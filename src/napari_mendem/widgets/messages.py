@@ -12,6 +12,7 @@ from napari_mendem import script
 
 if TYPE_CHECKING:
     from mendem.tasks.base import Task
+    from napari_mendem.widgets.inputs import Inputs
     from napari_mendem.widgets.layout import TaskLayout
     from napari_mendem.workers import Request
 
@@ -23,12 +24,16 @@ class Messages:
 
     task: type[Task]
     ui: TaskLayout
+    inputs: Inputs
+    #: Whether what is said is about fields that cannot be followed.
+    _complaint = False
 
     def request(self) -> Request:
         raise NotImplementedError
 
     def _say(self, text: str, alarm: bool = False) -> None:
         """A line in the widget; an alarm is a napari notification too."""
+        self._complaint = alarm
         self.ui.message.setText(text)
         self.ui.message.setVisible(bool(text))
         self.ui.chi2.setVisible(False)
@@ -39,6 +44,7 @@ class Messages:
 
     def _preview_failed(self, error: BaseException) -> None:
         self._say(self._in_words(error))
+        self._complaint = True
 
     def _failed(self, error: BaseException) -> None:
         from napari.utils.notifications import show_error
@@ -59,11 +65,16 @@ class Messages:
         try:
             request = self.request()
             layer = self.ui.image.layer
-            text = script.as_python(request, layer.name if layer else "") if as_python else script.as_command(request)
+            if as_python:
+                names = {slot: chosen.name for slot, chosen in self.inputs.layers().items()}
+                text = script.as_python(request, layer.name if layer else "", names)
+            else:
+                text = script.as_command(request)
         except MendemError as error:
             self._say(str(error), alarm=True)
             return
         clipboard = QGuiApplication.clipboard()
         assert clipboard is not None
         clipboard.setText(text)
-        self._say("Copied as Python." if as_python else "Copied as a command line.")
+        here = ", for napari's console: it takes layers from the viewer" if "viewer.layers" in text else ""
+        self._say(f"Copied as Python{here}." if as_python else "Copied as a command line.")

@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from mendem.errors import MendemError
+from napari_mendem.layers import TOOL
 from napari_mendem.viewport import Region, current_slice, full_shape, rectangle_of, visible
 from napari_mendem.widgets.fields import Choice
 
@@ -29,7 +30,7 @@ class RegionField(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._layer: ImageLayer | None = None
-        self.kind = Choice(("all", "visible", "rectangle"), self)
+        self.kind = Choice(("all", "visible", "rectangle"), parent=self)
         self.kind.setObjectName("region")
         self.kind.setToolTip(
             "<qt>All of the image, the part that is on the screen, or a rectangle drawn in a Shapes layer. "
@@ -60,6 +61,7 @@ class RegionField(QWidget):
             shapes = Shapes(
                 ndim=layer.ndim,
                 name=RECTANGLE_LAYER,
+                metadata={TOOL: True},
                 scale=layer.scale,
                 translate=layer.translate,
                 rotate=layer.rotate,

@@ -13,6 +13,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
 from mendem.errors import MendemError
+from mendem.image import Image
 from mendem.options import Options
 from mendem.tasks.base import Task
 from napari_mendem import costs, workers
@@ -20,10 +21,16 @@ from napari_mendem.layers import Look, image_from_layer
 from napari_mendem.preferences import preferences
 from napari_mendem.results import ResultLayers
 from napari_mendem.widgets import words
+from napari_mendem.widgets.blur_field import BlurField
 from napari_mendem.widgets.connections import Connections
 from napari_mendem.widgets.control import NegativeControl
+from napari_mendem.widgets.errand import Errand
+from napari_mendem.widgets.inputs import Inputs
 from napari_mendem.widgets.layout import TaskLayout
 from napari_mendem.widgets.live import Live
+from napari_mendem.widgets.marking import Marking
+from napari_mendem.widgets.mask_field import MaskField
+from napari_mendem.widgets.measuring import Measuring
 from napari_mendem.widgets.messages import Messages
 from napari_mendem.widgets.progress import RunProgress
 from napari_mendem.workers import Preparations, Request, RestoreJob
@@ -72,9 +79,14 @@ class TaskWidget(Messages, QWidget):
         self._timer.setInterval(POLL)
         self._timer.timeout.connect(self._poll)
 
-        self.control = NegativeControl(self)
+        self.inputs = Inputs(viewer, ui.slots, self.task, self)
+        self.errand = Errand(self)
+        self.control = NegativeControl(self, self.errand)
+        self.marking = [Marking(self, f, self.errand) for f in ui.slots.values() if isinstance(f, MaskField)]
+        self.measuring = [Measuring(self, f, self.errand) for f in ui.slots.values() if isinstance(f, BlurField)]
 
         ui.changed.connect(self._changed)
+        self.inputs.changed.connect(self._changed)
         ui.image.changed.connect(self._image_changed)
         ui.live.toggled.connect(self.live.set_on)
         ui.restore.clicked.connect(self.restore)
@@ -86,8 +98,9 @@ class TaskWidget(Messages, QWidget):
         self.live.failed.connect(self._preview_failed)
         self.live.stage.connect(self._staged)
         self._connections.make(viewer.layers.events.removed, self._layer_removed)
+        connected = self._connections, self.inputs.connections, *(m.connections for m in self.measuring)
         # Nothing below may hold this widget: it runs when Qt has deleted it.
-        self.destroyed.connect(partial(_shut, self._connections, self.live.preview.running, self._running))
+        self.destroyed.connect(partial(_shut, connected, self.live.preview.running, self._running))
         self._image_changed()
         ui.live.setChecked(chosen.live)
 
@@ -95,8 +108,8 @@ class TaskWidget(Messages, QWidget):
 
     @property
     def busy(self) -> bool:
-        """Whether a restoration or its negative control is at work."""
-        return self._future is not None or self.control.busy
+        """Whether a restoration, its negative control or a search is at work."""
+        return self._future is not None or self.errand.busy
 
     def restore(self) -> None:
         """Restore the chosen region of the chosen image into new layers; returns at once."""
@@ -117,7 +130,7 @@ class TaskWidget(Messages, QWidget):
         self._progress = RunProgress(self.ui.progress, f"{layer.name} · {self.task.title}")
         self.ui.set_busy(True)
         self._say("")
-        self.control.forget()
+        self.errand.forget()
         self._future = workers.submit(self._job.work)
         self._timer.start()
 
@@ -127,7 +140,7 @@ class TaskWidget(Messages, QWidget):
             self.ui.cancel.setEnabled(False)
         if self._job is not None:
             self._job.cancel()
-        self.control.cancel()
+        self.errand.cancel()
 
     def request_all(self) -> Request:
         """All that the fields say, for all of the image; raises `MendemError` where they cannot be followed."""
@@ -149,19 +162,25 @@ class TaskWidget(Messages, QWidget):
             planes = (int(np.ravel_multi_index(index, whole.image.shape[:-2])),)
         return replace(whole, region=self.ui.region.region(), planes=planes)
 
+    def check(self, request: Request) -> None:
+        """Raise a `MendemError` for what a task cannot begin with, in the words of its fields."""
+
     # Between fields and engine.
 
     def _whole(self, layer: ImageLayer) -> Request:
-        inputs = {name: image_from_layer(choice.layer) for name, choice in self.ui.slots.items() if choice.layer}
         task, options = self.ui.parameters.values(), self.ui.options.values()
         assert isinstance(task, Task) and isinstance(options, Options)
-        return Request(image_from_layer(layer), task, options, inputs)
+        request = Request(image_from_layer(layer), task, options, self.inputs.images(layer))
+        self.check(request)
+        return request
 
     def _wanted(self) -> tuple[ImageLayer, Request] | None:
         layer = self.ui.image.layer
         return None if layer is None else (layer, self._whole(layer))
 
     def _changed(self) -> None:
+        if self._complaint:  # about what the fields said before
+            self._say("")
         self._estimate()
         self.live.ask()
 
@@ -172,20 +191,28 @@ class TaskWidget(Messages, QWidget):
         self.ui.noise.setText("")
         self.ui.set_samples_enabled()
         self._say("")
-        self.control.forget()
+        self.errand.forget()
         if layer is None:
             self.ui.about.setText("No image is open")
             self.ui.show_slices(False)
         else:
             try:
                 image = image_from_layer(layer)
-                self.ui.about.setText(words.about_image(image))
+                self._look_at(image)
                 self.ui.show_slices(image.plane_count > 1)
             except MendemError as error:
                 self.ui.about.setText("")
                 self._say(str(error))
         self._estimate()
         self.live.ask()
+
+    def _look_at(self, image: Image) -> None:
+        """What is known of the image before anything is computed."""
+        self.ui.about.setText(words.about_image(image))
+        assert image.voxel_size is not None
+        for field in self.ui.slots.values():
+            if isinstance(field, BlurField):
+                field.set_pixel(image.voxel_size.nm[-1])
 
     def _layer_removed(self, _: object = None) -> None:
         self._preparations.forget()
@@ -196,7 +223,7 @@ class TaskWidget(Messages, QWidget):
         layer = self.ui.image.layer
         if layer is None:
             return
-        self.ui.about.setText(words.about_image(run.image))  # its scale may have been changed
+        self._look_at(run.given)  # its scale may have been changed
         self.ui.noise.setText(words.about_noise(run, tuple(layer.contrast_limits)))
         self.ui.noise.setToolTip(words.noise_tooltip(run))
         self.ui.suggest_noise(run.plan.noise.std_at(run.plan.normalisation.centre))
@@ -212,12 +239,13 @@ class TaskWidget(Messages, QWidget):
     def _estimate(self) -> None:
         """Time and memory of a run with the fields as they are."""
         self.ui.set_samples_enabled()
-        if self._run is None:
-            self.ui.cost.setText("")
-            return
         try:
             request = self.request()
         except MendemError:
+            self.ui.cost.setText("")
+            return
+        self.ui.set_kept(request.task.keeps_measured)
+        if self._run is None:
             self.ui.cost.setText("")
             return
         height, width = request.image.plane_shape
@@ -302,8 +330,11 @@ class TaskWidget(Messages, QWidget):
             super().keyPressEvent(event)
 
 
-def _shut(connections: Connections, previewing: list[Event], restoring: list[Event], _: object = None) -> None:
+def _shut(
+    connections: tuple[Connections, ...], previewing: list[Event], restoring: list[Event], _: object = None
+) -> None:
     """Leave nothing at work and nothing connected behind a widget that is gone."""
-    connections.cut()
+    for made in connections:
+        made.cut()
     for cancelled in (*previewing, *restoring):
         cancelled.set()

@@ -1,0 +1,122 @@
+"""What looks damaged, found in the engine thread, and the Labels layer in which it is marked. No Qt."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Labels
+
+from mendem.errors import Cancelled
+from mendem.image import Image
+from napari_mendem.layers import Look
+from napari_mendem.marks import TOLERANCE, placement
+from napari_mendem.viewport import full_shape
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+
+    from mendem.engine import Progress
+
+#: Name of the layer in which places are painted.
+PAINT_LAYER = "Places to fill in"
+
+#: Diameter of the brush on the screen when the layer is made, and width of the outlines, pixels.
+BRUSH, CONTOUR = 30, 2
+
+
+class ProposeJob:
+    """Looks for damage slice by slice; everything but `work` may be read meanwhile from another thread.
+
+    Attributes
+    ----------
+    labels
+        uint8 (slices, height, width): classes of `mendem.appraisal.damage.LABELS`; None before the end.
+    found
+        How much of each kind, in words.
+    """
+
+    def __init__(self, image: Image, planes: tuple[int, ...] | None) -> None:
+        self.image = image
+        self.planes = tuple(range(image.plane_count)) if planes is None else planes
+        self.cancelled = threading.Event()
+        self.progress: Progress | None = None
+        self.labels: np.ndarray | None = None
+        self.found: tuple[str, ...] = ()
+
+    def work(self) -> ProposeJob:
+        """Look at all slices; ``labels`` stays None where it was cancelled."""
+        from mendem.appraisal.damage import propose_damage
+        from mendem.engine import Progress
+
+        started, count = time.monotonic(), len(self.planes)
+        labels, said = np.zeros((count, *self.image.plane_shape), np.uint8), []
+        try:
+            for number, plane in enumerate(self.planes):
+                if self.cancelled.is_set():
+                    raise Cancelled
+                damage = propose_damage(self.image.read(plane))
+                labels[number] = damage.labels
+                said += [f"{text}{f' in slice {plane}' if self.image.plane_count > 1 else ''}" for text in damage.found]
+                share = (number + 1) / count
+                left = (time.monotonic() - started) * (1 - share) / share
+                self.progress = Progress(number, count, share, left)
+        except Cancelled:
+            return self
+        self.labels, self.found = labels, tuple(said)
+        return self
+
+
+def paint_layer(viewer: ViewerModel, image: ImageLayer) -> Labels:
+    """The layer to mark places of ``image`` in: ours that lies on it, else a new one."""
+    for layer in reversed(viewer.layers):
+        if isinstance(layer, Labels) and layer.name.startswith(PAINT_LAYER) and _lies_on(layer, image):
+            return layer
+    marks = Labels(
+        np.zeros(full_shape(image), np.uint8),
+        name=PAINT_LAYER,
+        features=_names(),
+        opacity=1.0,
+        blending="translucent",
+        **Look.of(image).place,
+    )
+    viewer.add_layer(marks)
+    marks.contour = CONTOUR  # what is filled in stays in sight
+    marks.selected_label = painted_label()
+    pixel = viewer.scene.camera.zoom * float(abs(image.scale[-1]))
+    marks.brush_size = max(1, round(BRUSH / pixel))
+    return marks
+
+
+def put_proposal(marks: Labels, labels: np.ndarray, planes: tuple[int, ...]) -> None:
+    """Mark what was proposed for some slices in place of an earlier proposal; what was painted stays."""
+    stack = marks.data.reshape(-1, *marks.data.shape[-2:])  # a view: the layer is ours
+    for plane, proposed in zip(planes, labels, strict=True):
+        earlier = stack[plane] < painted_label()
+        stack[plane][earlier] = proposed[earlier]
+    marks.data = marks.data
+
+
+def painted_label() -> int:
+    """The label of what is painted by hand: the one after those of `propose_damage`."""
+    from mendem.appraisal.damage import LABELS
+
+    return max(LABELS) + 1
+
+
+def _lies_on(layer: Labels, image: ImageLayer) -> bool:
+    shape = full_shape(image)
+    if full_shape(layer) != shape:
+        return False
+    return np.allclose(placement(layer, image), np.eye(len(shape), len(shape) + 1), atol=TOLERANCE / max(shape))
+
+
+def _names() -> dict[str, list]:
+    """What each label stands for, as napari shows it beside the coordinates."""
+    from mendem.appraisal.damage import LABELS
+
+    named = {**LABELS, painted_label(): "painted"}
+    return {"index": list(named), "damage": list(named.values())}

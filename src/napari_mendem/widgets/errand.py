@@ -1,0 +1,98 @@
+"""A job of a task's dock widget beside the restoration itself: one at a time, with progress, cancel and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Event
+from typing import TYPE_CHECKING, Any, Protocol
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_mendem import workers
+from napari_mendem.widgets.progress import RunProgress
+
+if TYPE_CHECKING:
+    from mendem.engine import Progress
+    from napari_mendem.widgets.task_widget import TaskWidget
+
+#: How often a running job is looked at, ms.
+POLL = 50
+
+
+class Job(Protocol):
+    """What `Errand` runs: ``work`` in the engine thread, until it is done or ``cancelled`` is set."""
+
+    cancelled: Event
+    progress: Progress | None
+
+    def work(self) -> Any: ...
+
+
+class Errand(QObject):
+    """Runs jobs of a dock in the engine thread.
+
+    Parameters
+    ----------
+    dock
+        Whose buttons wait meanwhile, and which shows progress, what was found and what went wrong.
+    """
+
+    def __init__(self, dock: TaskWidget) -> None:
+        super().__init__(dock)
+        self._dock = dock
+        self._job: Job | None = None
+        self._future: Future | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL)
+        self._timer.timeout.connect(self._poll)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is at work."""
+        return self._future is not None
+
+    def start(self, job: Job, title: str, done: Callable[[], None]) -> None:
+        """Start a job; ``done`` is called in the GUI thread once it has ended well, cancelled or not."""
+        dock = self._dock
+        self._job, self._done = job, done
+        dock._running.append(job.cancelled)
+        self._progress = RunProgress(dock.ui.progress, title)
+        dock.live.pause(True)
+        dock.ui.set_busy(True)
+        self._future = workers.submit(job.work)
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Ask the job to stop."""
+        if self._job is not None:
+            self._job.cancelled.set()
+
+    def say(self, text: str) -> None:
+        """What was found; it stays in sight until it is no longer about this image and these fields."""
+        self._dock.ui.found.setText(text)
+        self._dock.ui.found.setVisible(bool(text))
+
+    def forget(self) -> None:
+        """What was found is out of date."""
+        self.say("")
+
+    def _poll(self) -> None:
+        job, future, dock = self._job, self._future, self._dock
+        if job is None or future is None:
+            self._timer.stop()
+            return
+        self._progress.show(job.progress)
+        if not future.done():
+            return
+        self._timer.stop()
+        self._job = self._future = None
+        dock._running.remove(job.cancelled)
+        self._progress.close()
+        dock.ui.set_busy(False)
+        error = future.exception()
+        if error is not None:
+            dock._failed(error)
+        else:
+            self._done()
+        dock.live.pause(False)
