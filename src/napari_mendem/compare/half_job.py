@@ -29,7 +29,6 @@ class HalfJob:
         """Restore both halves and correlate them; ``result`` stays None where it was cancelled."""
         from mendem import restore
         from mendem.appraisal.half_data import half_data_validation
-        from mendem.restoration import restore
         from napari_mendem.workers import use_cpu_threads
 
         try:
