@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks import (
     ablation,
+    blind,
     calibration,
     control,
     cost,
@@ -45,6 +46,7 @@ SECTIONS = {
     "invariance": invariance.run,
     "quality": quality.run,
     "tasks": tasks.run,
+    "blind": blind.run,
     "calibration": calibration.run,
     "novelty": novelty.run,
     "control": control.run,
@@ -92,7 +94,8 @@ def main() -> None:
         bm3d.close()
 
     found = {n: json.loads(p.read_text()) for n in SECTIONS if (p := kept / f"{n}.json").is_file()}
-    found = {n: facts for n, facts in found.items() if facts["weights"] == weights or n in OWN_WEIGHTS}
+    found = {n: facts | ({"weights": weights} if n in OWN_WEIGHTS else {}) for n, facts in found.items()}
+    found = {n: facts for n, facts in found.items() if facts["weights"] == weights}
     page = kept / "benchmarks.md" if given.quick else given.page
     report.write(page, found, kept, list(SECTIONS))
     print(page)
