@@ -17,7 +17,6 @@ from pathlib import Path
 
 from benchmarks import (
     ablation,
-    blind,
     calibration,
     control,
     cost,
@@ -46,7 +45,6 @@ SECTIONS = {
     "invariance": invariance.run,
     "quality": quality.run,
     "tasks": tasks.run,
-    "blind": blind.run,
     "calibration": calibration.run,
     "novelty": novelty.run,
     "control": control.run,
