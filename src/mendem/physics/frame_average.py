@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def average_frames(image: Image, alignment: Alignment, check: Callable[[], None]
     check
         Called before each frame; may raise to stop.
     """
-    exact: type = np.float32 if image.dtype.itemsize <= 2 or image.dtype == np.float32 else np.float64
+    exact: Any = np.float32 if image.dtype.itemsize <= 2 or image.dtype == np.float32 else np.float64
     shape = image.plane_shape
     sums = [np.zeros(shape, exact), np.zeros(shape, exact)]
     counts = [np.zeros(shape, np.int32), np.zeros(shape, np.int32)]
