@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks import (
     ablation,
+    blind,
     calibration,
     control,
     cost,
@@ -45,6 +46,7 @@ SECTIONS = {
     "invariance": invariance.run,
     "quality": quality.run,
     "tasks": tasks.run,
+    "blind": blind.run,
     "calibration": calibration.run,
     "novelty": novelty.run,
     "control": control.run,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import ablation, calibration, control, cost, novelty, ours, task_tables
+from benchmarks import ablation, blind, calibration, control, cost, novelty, ours, task_tables
 from benchmarks.crops import draw
 from benchmarks.quality import CLEAN_ENOUGH, MAIN, STEP, against
 from benchmarks.tables import plain, signed, table
@@ -17,6 +17,7 @@ TITLES = {
     "pair": "A real pair",
     "quality": "Known truths with added noise",
     "tasks": "Every kind of restoration, one prior",
+    "blind": "A blur that nobody stated",
     "speed": "Speed and memory",
     "cost": "What an answer costs",
     "large": "A large file",
@@ -178,6 +179,7 @@ WRITERS = {
     "invariance": _invariance,
     "calibration": calibration.page,
     "tasks": task_tables.page,
+    "blind": blind.page,
     "cost": cost.page,
     "novelty": novelty.page,
     "control": control.markdown,

@@ -193,3 +193,13 @@ def test_where_no_blur_is_found_none_is_undone():
     assert any(n.startswith("No blur was found") for n in result.notes)
     denoised = quickly(Image(y.astype(np.float32)), Denoise())
     assert np.array_equal(result.image.data, denoised.image.data)
+
+
+def test_a_blur_that_is_wider_than_can_be_told_is_said_to_be():
+    from mendem.tasks.blurring import blurring_of
+    from mendem.training.shapes import shapes
+
+    y = gaussian_filter(shapes(100001), 18 / 2.3548)
+    y = 128 + 40 * y / y.std() + np.random.default_rng(1).normal(0, 2, y.shape)
+    blurring = blurring_of(Image(y.astype(np.float32)), "auto", None)
+    assert blurring.spread is not None and "may be wider than 10 px" in blurring.notes[0]

@@ -79,5 +79,6 @@ class BlurEstimate:
             "fwhm_px": self.fwhm_px,
             "std_px": self.std_px,
             "confidence": self.confidence,
+            "significant": self.significant,
             "method": self.method,
         }

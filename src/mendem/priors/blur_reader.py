@@ -19,6 +19,8 @@ from mendem.priors.checkpoint import load_network, models_folder
 
 #: Images below this side tell too little; of larger ones so many windows at most are read.
 SMALLEST, MOST = 64, 24
+#: The widest blur that the networks have seen, less a little; wider ones are read as about this, pixels.
+WIDEST = 10.0
 #: Windows of which less is usable tell nothing.
 USABLE = 0.9
 

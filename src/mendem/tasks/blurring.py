@@ -76,14 +76,16 @@ def blurring_of(image: Image, text: str, kernel: Image | None) -> Blurring:
 
 def estimated(image: Image) -> Blurring:
     """The Gaussian that the image itself tells of, and what to do where that is not sure."""
-    from mendem.priors.blur_reader import read_blur
+    from mendem.physics.blur_estimate import LEAST
+    from mendem.priors.blur_reader import WIDEST, read_blur
 
     blur = read_blur(image)
     found = {"blur": blur.record()}
     if not blur.significant:
-        said = (
-            f"No blur was found ({blur.fwhm_px:.1f} ± {blur.std_px:.1f} px full width at half maximum), and none is "
-            "undone; if you know better, state it as in gaussian:3px."
+        said = "No blur was found" if blur.fwhm_px < LEAST else "A blur cannot be told for sure"
+        said += (
+            f" ({blur.fwhm_px:.1f} ± {blur.std_px:.1f} px full width at half maximum), and none is undone. Only a "
+            "round blur is looked for; if you know better, state it as in gaussian:3px or motion:8px@30."
         )
         return Blurring(None, (said,), found)
     said = f"Blur estimated: {blur.describe()}."
@@ -93,4 +95,6 @@ def estimated(image: Image) -> Blurring:
             f"{max(blur.fwhm_px - blur.std_px, 1):.1f} to {blur.fwhm_px + blur.std_px:.1f} px, or measure it at a "
             "bead or an edge."
         )
+    if blur.fwhm_px > WIDEST:
+        said += f" It may be wider than {WIDEST:g} px, which is the most that can be told; average pixels first."
     return Blurring(blur.spread, (said,), found)

@@ -25,7 +25,7 @@ NOISE = NoiseOptions((0.02, 0.6), 0.35, (0.25, 0.9), 0.4, 0.15)
 #: Full widths at half maximum, pixels, and how often there is no blur.
 WIDTHS, SHARP = (0.5, 10.5), 0.12
 #: Sharp micrographs are blurred themselves: by a Gaussian of a standard deviation up to this, pixels.
-OWN = 0.6
+OWN = 0.8
 #: So far beyond its window a picture is drawn, so that nothing wraps around.
 MARGIN = 24
 #: Windows drawn at once, at one magnification; epochs, windows a step, and rate of the training.
