@@ -203,3 +203,21 @@ def test_a_blur_that_is_wider_than_can_be_told_is_said_to_be():
     y = 128 + 40 * y / y.std() + np.random.default_rng(1).normal(0, 2, y.shape)
     blurring = blurring_of(Image(y.astype(np.float32)), "auto", None)
     assert blurring.spread is not None and "may be wider than 10 px" in blurring.notes[0]
+
+
+def test_the_command_line_reports_the_estimate(tmp_path, capsys):
+    import json
+
+    from mendem.cli import main
+    from mendem.training.shapes import shapes
+
+    y = 128 + 40 * gaussian_filter(shapes(100001)[:160, :160], 5 / 2.3548)
+    y = (y + np.random.default_rng(1).normal(0, 3, y.shape)).astype(np.float32)
+    write(tmp_path / "in.tif", Image(y, voxel_size=NM))
+    files = [str(tmp_path / name) for name in ("in.tif", "out.tif")]
+    assert main(["deblur", *files, "--psf", "auto", "--budget", "preview", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    found = said["provenance"]["found"]["blur"]
+    assert found["significant"] and abs(found["fwhm_px"] - 5) < 2 * found["std_px"]
+    assert any(note.startswith("Blur estimated:") for note in said["notes"])
+    assert said["provenance"]["task"]["parameters"]["psf"] == "auto"
