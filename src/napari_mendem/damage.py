@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
 
 from mendem.errors import Cancelled
 from mendem.image import Image
@@ -26,6 +27,10 @@ PAINT_LAYER = "Places to fill in"
 
 #: Diameter of the brush on the screen when the layer is made, and width of the outlines, pixels.
 BRUSH, CONTOUR = 30, 2
+
+#: Colours of the kinds of damage in their order, and of what is painted.
+COLOURS = ("red", "cyan", "magenta", "orange", "lime", "deepskyblue")
+PAINTED = "yellow"
 
 
 class ProposeJob:
@@ -79,6 +84,7 @@ def paint_layer(viewer: ViewerModel, image: ImageLayer) -> Labels:
         np.zeros(full_shape(image), np.uint8),
         name=PAINT_LAYER,
         features=_names(),
+        colormap=_colours(),
         opacity=1.0,
         blending="translucent",
         **Look.of(image).place,
@@ -118,5 +124,13 @@ def _names() -> dict[str, list]:
     """What each label stands for, as napari shows it beside the coordinates."""
     from mendem.appraisal.damage import LABELS
 
-    named = {**LABELS, painted_label(): "painted"}
+    named = {0: "kept", **LABELS, painted_label(): "painted"}
     return {"index": list(named), "damage": list(named.values())}
+
+
+def _colours() -> DirectLabelColormap:
+    """One colour for each kind of damage, and one for all that is painted by hand."""
+    from mendem.appraisal.damage import LABELS
+
+    kinds = {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(LABELS)}
+    return DirectLabelColormap(color_dict={**kinds, None: PAINTED, painted_label(): PAINTED, 0: "transparent"})

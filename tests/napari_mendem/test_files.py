@@ -111,3 +111,15 @@ def test_the_sample_has_its_hidden_truth(monkeypatch):
     truth, noisy = (Layer.create(*data) for data in samples.micrograph())
     assert (noisy.name, noisy.visible) == ("Neuropil", True)
     assert (truth.name, truth.visible) == ("Neuropil · truth", False)
+
+
+@pytest.mark.parametrize("name", ["blurred", "coarse", "damaged", "frames"])
+def test_a_sample_is_a_noisy_picture_of_its_truth(name):
+    truth, noisy = (ImageLayer(data, **kwargs) for data, kwargs, _ in getattr(samples, name)())
+    assert truth.name == f"{noisy.name} · truth"
+    recorded = np.asarray(noisy.data, float)
+    recorded = recorded.mean(axis=0) if name == "frames" else recorded
+    k = truth.data.shape[-1] // recorded.shape[-1]
+    assert k == (2 if name == "coarse" else 1)
+    means = np.asarray(truth.data, float).reshape(recorded.shape[0], k, recorded.shape[1], k).mean((1, 3))
+    assert np.corrcoef(means.ravel(), recorded.ravel())[0, 1] > 0.6

@@ -43,6 +43,7 @@ class TaskLayout(QObject):
 
     def __init__(self, dock: QWidget, viewer: ViewerModel, task: type[Task], connections: Connections) -> None:
         super().__init__(dock)
+        self._kept = False
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(6, 6, 6, 6)
@@ -84,8 +85,9 @@ class TaskLayout(QObject):
     def set_busy(self, busy: bool) -> None:
         """Enable what makes sense while a run is at work, or while none is."""
         searching = [button for field in self.slots.values() for button in getattr(field, "searching", ())]
-        for widget in (self.restore, self.control, self.live, *searching):
+        for widget in (self.restore, self.live, *searching):
             widget.setEnabled(not busy)
+        self.control.setEnabled(not busy and not self._kept)
         self.cancel.setEnabled(busy)
         self.progress.setVisible(busy)
 
@@ -95,8 +97,10 @@ class TaskLayout(QObject):
         self.samples.setEnabled(drawn)
 
     def set_kept(self, kept: bool) -> None:
-        """Where measured pixels are kept, nothing is removed: there is no residual."""
+        """Where measured pixels are kept there is no residual, and a control would be kept as it is too."""
+        self._kept = kept
         self.residual.setEnabled(not kept)
+        self.control.setEnabled(not kept and self.restore.isEnabled())
 
     def show_slices(self, stack: bool) -> None:
         """Slices can only be chosen in a stack."""
