@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 #: Name of the layer in which places are painted.
 PAINT_LAYER = "Places to fill in"
 
-#: Diameter of the brush on the screen when the layer is made, and width of the outlines, pixels.
-BRUSH, CONTOUR = 30, 2
+#: Diameter of the brush and width of the outlines on the screen when the layer is made, pixels.
+BRUSH, CONTOUR = 30, 1.5
 
 #: Colours of the kinds of damage in their order, and of what is painted.
 COLOURS = ("red", "cyan", "magenta", "orange", "lime", "deepskyblue")
@@ -90,10 +90,10 @@ def paint_layer(viewer: ViewerModel, image: ImageLayer) -> Labels:
         **Look.of(image).place,
     )
     viewer.add_layer(marks)
-    marks.contour = CONTOUR  # what is filled in stays in sight
-    marks.selected_label = painted_label()
     pixel = viewer.scene.camera.zoom * float(abs(image.scale[-1]))
+    marks.contour = max(1, round(CONTOUR / pixel))  # what is filled in stays in sight
     marks.brush_size = max(1, round(BRUSH / pixel))
+    marks.selected_label = painted_label()
     return marks
 
 

@@ -18,7 +18,7 @@ STRANGE = Novelty(2.4, 0.6, "its edges and grain")
 
 def run_of(novelty: Novelty | None):
     notes = ("A note.",) if novelty is None or novelty.warning is None else ("A note.", novelty.warning)
-    return SimpleNamespace(novelty=novelty, notes=notes)
+    return SimpleNamespace(novelty=novelty, notes=notes, plan=SimpleNamespace(pointwise=True))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,12 @@ def run_of(novelty: Novelty | None):
 )
 def test_the_status_line_joins_what_is_known(novelty, chi2, said):
     assert words.about_answer(run_of(novelty), chi2) == said
+
+
+def test_of_finer_or_blurred_images_a_small_chi2_is_no_fault():
+    assert words.about_chi2(0.6, pointwise=False) == "chi² 0.60: no further from the data than the noise explains"
+    assert words.about_chi2(0.6).startswith("chi² 0.60: closer to")
+    assert "further from" in words.about_chi2(1.6, pointwise=False)
 
 
 def test_before_a_run_a_familiar_image_is_said_to_be_one_and_a_strange_one_is_warned_of_once():

@@ -70,18 +70,24 @@ def size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
 
 
-def about_chi2(chi2: float | None) -> str:
-    """The consistency with the data, in a few words."""
+def about_chi2(chi2: float | None, pointwise: bool = True) -> str:
+    """The consistency with the data, in a few words.
+
+    Where the data are no single pixels of the result, its spread is left out of chi², which is right at 1 or below.
+    """
     if chi2 is None:
         return ""
     if is_consistent(chi2):
         return f"chi² {chi2:.2f}: consistent with the data"
+    if chi2 < 1 and not pointwise:
+        return f"chi² {chi2:.2f}: no further from the data than the noise explains"
     return f"chi² {chi2:.2f}: {'further from' if chi2 > 1 else 'closer to'} the data than the noise explains"
 
 
 def about_answer(run: Run, chi2: float | None) -> str:
     """The consistency with the data, and how familiar the image is: ``chi² 1.02: … · familiar (novelty 0.3)``."""
-    return " · ".join(part for part in (about_chi2(chi2), run.novelty.short if run.novelty else "") if part)
+    consistent = about_chi2(chi2, run.plan.pointwise)
+    return " · ".join(part for part in (consistent, run.novelty.short if run.novelty else "") if part)
 
 
 def found_out(run: Run) -> str:
@@ -94,7 +100,7 @@ def found_out(run: Run) -> str:
 ANSWER_TOOLTIP = (
     "<qt>chi²: how far the result is from the measured pixels, compared with what the noise and the spread of the "
     "result predict. 1 is right. Clearly above 1, real structure was removed or the noise is underestimated; "
-    "clearly below 1, noise was kept or is overestimated.<br>"
+    "clearly below 1, noise was kept or is overestimated; of blurred or finer images anything below 1 is right.<br>"
     "Novelty: how unlike the pictures that the prior was trained on this image is, in the sizes of its structures, its "
     "edges and grain, and where the prior is unsure. Of training pictures only one in twenty exceeds 1. "
     "Risk: the novelty weighed by the error that the prior expects, which is what harm it may do.</qt>"
