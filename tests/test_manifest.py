@@ -90,8 +90,8 @@ def test_there_is_a_dock_for_every_task():
     from mendem.tasks import TASKS
 
     docks = {command.removeprefix("napari-mendem."): COMMANDS[command] for command in WIDGETS}
-    assert set(TASKS) - {"frames"} <= set(docks)
-    for name in set(TASKS) & set(docks):
+    assert set(TASKS) <= set(docks)
+    for name in TASKS:
         assert import_python_name(docks[name].python_name).task is TASKS[name]
         assert docks[name].title == WIDGETS[f"napari-mendem.{name}"].display_name == TASKS[name].title
 

@@ -91,6 +91,27 @@ class Look:
             },
         )
 
+    def flat(self) -> Look:
+        """The same for data that has rows and columns alone; rotation and shear are then in ``affine``."""
+        from napari.utils.transforms import Affine
+
+        own = {k: self.place[k] for k in ("scale", "translate", "rotate", "shear")}
+        whole = Affine(ndim=len(self.place["scale"]), **own)
+        linear = whole.linear_matrix[-2:, -2:]
+        scale = np.linalg.norm(linear, axis=0)
+        turn = np.eye(3)
+        turn[:2, :2] = linear / scale
+        place = {
+            "scale": scale,
+            "translate": np.linalg.solve(turn[:2, :2], whole.translate[-2:]),
+            "rotate": np.eye(2),
+            "shear": np.zeros(1),
+            "affine": self.place["affine"][-3:, -3:] @ turn,
+            "units": self.place["units"][-2:],
+            "axis_labels": self.place["axis_labels"][-2:],
+        }
+        return Look(self.name, place, self.display)
+
     def at(self, offset: Sequence[int], finer: float = 1.0) -> dict[str, Any]:
         """Layer arguments for data that begin at ``offset`` of this layer's data, in its pixels.
 

@@ -86,6 +86,8 @@ class PreviewJob:
         region = in_result(shown, run.scale)
         finer = run.scale / step
         spent = replace(run, options=replace(run.options, samples=int(run.options.estimate == "sample")))
+        # Where all slices become one there is no choice between them.
+        index, plane = ((), 0) if run.task.merges else (view.index, view.plane)
         canvas = np.full([(b - a) // step for a, b in (region[:2], region[2:])], np.nan, np.float32)
         for factor in factors:
             coarse = factor != factors[-1]
@@ -98,9 +100,9 @@ class PreviewJob:
                 y, x = top - region[0], left - region[2]
                 target = canvas[y // step : (y + bottom - top) // step, x // step : (x + right - left) // step]
                 last = not coarse and number + 1 == len(pieces)
-                for done in self._piece(plan, view.plane, (top, bottom), (left, right), factor, step, target):
+                for done in self._piece(plan, plane, (top, bottom), (left, right), factor, step, target):
                     said = words or ("" if last and done else "refining")
-                    self.frame = Frame(canvas.copy(), view.index, shown, said, last and done, finer)
+                    self.frame = Frame(canvas.copy(), index, shown, said, last and done, finer)
 
     def _piece(
         self,

@@ -39,7 +39,8 @@ class ResultLayers:
     """
 
     def __init__(self, viewer: ViewerModel, job: RestoreJob, look: Look, title: str) -> None:
-        self.viewer, self.job, self.look, self.title = viewer, job, look, title
+        self.viewer, self.job, self.title = viewer, job, title
+        self.look = look.flat() if job.request.task.merges else look
         self.layer: ImageLayer | None = None
         self._rows = 0
         self._next = 0.0
@@ -134,7 +135,7 @@ class ResultLayers:
         """The array with the input's axes, where it begins in the input, and how many times finer its pixels are."""
         run, request = self.job.run, self.job.request
         assert run is not None
-        leading = request.image.shape[:-2]
+        leading = () if request.task.merges else request.image.shape[:-2]
         rows, columns = data.shape[-2:]
         corner, finer = (run.region[0], run.region[2]), rows / (run.region[1] - run.region[0])
         if request.planes is None:
@@ -158,6 +159,8 @@ class PreviewLayer:
         if source not in self.viewer.layers:
             return
         look = Look.of(source)
+        if len(frame.index) < source.ndim - 2:
+            look = look.flat()
         place = look.at((*frame.index, frame.region[0], frame.region[2]), frame.finer)
         data = frame.data.reshape((1,) * len(frame.index) + frame.data.shape)
         if self.layer is None or self.layer not in self.viewer.layers or self._source is not source:

@@ -113,7 +113,7 @@ class Preparations:
             run = prepare(request.image, request.task, request.options, request.inputs, earlier=earlier, check=check)
             self._kept = [*self._kept, (request.image.data, key, run)][-self._keep :]
         height, width = request.image.plane_shape
-        planes = range(request.image.plane_count)
+        planes = range((run.plan.image or request.image).plane_count)
         return replace(
             run,
             given=request.image,

@@ -155,7 +155,7 @@ class TaskWidget(Messages, QWidget):
         layer = self.ui.image.layer
         assert layer is not None
         planes = None
-        if whole.image.plane_count > 1 and self.ui.slices.value() == "current":
+        if whole.image.plane_count > 1 and not whole.task.merges and self.ui.slices.value() == "current":
             index = self.ui.region.slice_index()
             if index is None:
                 raise MendemError(f"the sliders are outside {layer.name}: move to one of its slices")
@@ -199,7 +199,7 @@ class TaskWidget(Messages, QWidget):
             try:
                 image = image_from_layer(layer)
                 self._look_at(image)
-                self.ui.show_slices(image.plane_count > 1)
+                self.ui.show_slices(image.plane_count > 1 and not self.task().merges)
             except MendemError as error:
                 self.ui.about.setText("")
                 self._say(str(error))
@@ -249,7 +249,7 @@ class TaskWidget(Messages, QWidget):
             self.ui.cost.setText("")
             return
         height, width = request.image.plane_shape
-        planes = tuple(range(request.image.plane_count)) if request.planes is None else request.planes
+        planes = request.planes or tuple(range(1 if request.task.merges else request.image.plane_count))
         region = request.region or (0, height, 0, width)
         run = replace(self._run, task=request.task, options=request.options, region=region, planes=planes)
         seconds = costs.seconds_of(run)
