@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 #: Frequencies above this tell nothing that interpolation would not spoil, cycles per pixel.
 HIGHEST = 0.35
 #: The drift is settled once no frame moves by more, pixels; and the rounds it may take.
-SETTLED, ROUNDS = 0.005, 12
+SETTLED, ROUNDS = 0.01, 12
 #: Rings of the power spectra, up to `HIGHEST`.
 RINGS = 48
 
@@ -93,7 +94,15 @@ class Spectra:
         ex = np.exp(2j * np.pi * rest[1] * np.arange(int(self.ix.max()) + 1) / w).astype(np.complex64)
         return ey[self.iy[at] - lowest] * ex[self.ix[at]]
 
-    @property
+    @cached_property
+    def frame_power(self) -> np.ndarray:
+        """Mean power of the frames that count, by rings."""
+        total = np.zeros(RINGS)
+        for i in np.flatnonzero(self.same).tolist():
+            total += np.bincount(self.ring, np.abs(self.values[i]) ** 2, RINGS)
+        return total / self.same.sum() / np.maximum(np.bincount(self.ring, minlength=RINGS), 1)
+
+    @cached_property
     def ring(self) -> np.ndarray:
         """Ring of each frequency."""
         radius = np.hypot(self.iy / self.side[0], self.ix / self.side[1])
@@ -103,13 +112,10 @@ class Spectra:
         """Sum of the brought-back frames, and power of signal and of one frame's noise at each frequency, by rings."""
         used = np.flatnonzero(self.same).tolist()
         total = np.zeros(self.values.shape[1], np.complex128)
-        power = np.zeros(self.values.shape[1])
         for i in used:
             total += self.moved(i, rest[i])
-            power += np.abs(self.values[i]) ** 2
-        n, ring = len(used), self.ring
+        n, ring, frame = len(used), self.ring, self.frame_power
         count = np.maximum(np.bincount(ring, minlength=RINGS), 1)
-        frame = np.bincount(ring, power / n, RINGS) / count
         mean = np.bincount(ring, np.abs(total / n) ** 2, RINGS) / count
         signal = np.clip((n * mean - frame) / (n - 1), 0, frame)
         noise = np.maximum(frame - signal, 1e-3 * frame + 1e-30)

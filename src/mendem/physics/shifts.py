@@ -68,6 +68,8 @@ def filled(frame: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 
     good = np.isfinite(frame)
+    if good.all():
+        return np.asarray(frame, np.float32)
     if not good.any():
         return np.zeros(frame.shape, np.float32)
     inside = np.where(good, frame, 0).astype(np.float64)
