@@ -36,6 +36,8 @@ def noise_from_repeats(frames: Image | np.ndarray | Sequence[Any]) -> NoiseModel
         If there are fewer than two frames, or their shapes differ.
     """
     stack = Image(np.stack([np.asarray(f) for f in _stack(frames, "repeats", 2)]), ("frame", "y", "x"))
+    if sum(float(np.nanmax(f)) > float(np.nanmin(f)) for f in stack.data if np.isfinite(f).any()) < 2:
+        return NoiseModel(0.0, method="constant frames: no noise to see")
     try:
         alignment = align_frames(stack)
     except MendemError:
