@@ -131,7 +131,7 @@ def show_control(
         made.append(layer)
     viewer.layers.selection = {layer for layer in selected if layer in viewer.layers}
     viewer.layers.selection.active = active if active in viewer.layers else None
-    viewer.fit_to_view(layers=made)
+    viewer.fit_to_view(layers=made, margin=0.12)  # the last name reaches beyond its picture
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Points, Shapes
 
+from mendem.errors import MendemError
 from mendem.image import Image
 from napari_mendem.layers import TOOL, Look
 from napari_mendem.marks import placement
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Names of the layers that the user points in.
 EDGE_LAYER, BEAD_LAYER = "Line across an edge", "Point on a bead"
+
+#: What messages say of the place, in pixels of the part that was read.
+PLACE = r" (at|from) row -?\d+, column -?\d+( to row -?\d+, column -?\d+)?"
 
 #: Pixels around what was picked that are read.
 AROUND = 96
@@ -47,7 +52,7 @@ class MeasureJob:
         self.found: BlurEstimate | None = None
 
     def work(self) -> MeasureJob:
-        """Raises `MendemError` where there is no edge or bead."""
+        """Raises `MendemError` where there is no edge or bead; the user has just seen where."""
         from mendem.physics.picked_blur import psf_from_bead, psf_from_edge
 
         points, shape = self.pick.points, self.image.plane_shape
@@ -56,9 +61,13 @@ class MeasureJob:
         high = np.maximum(high, low + 1)
         pixels = self.image.read(self.pick.plane, slice(low[0], high[0]), slice(low[1], high[1]))
         here = points - low
-        self.found = (
-            psf_from_bead(pixels, *here[0]) if len(here) == 1 else psf_from_edge(pixels, tuple(here[0]), tuple(here[1]))
-        )
+        try:
+            if len(here) == 1:
+                self.found = psf_from_bead(pixels, *here[0])
+            else:
+                self.found = psf_from_edge(pixels, tuple(here[0]), tuple(here[1]))
+        except MendemError as error:
+            raise MendemError(re.sub(PLACE, "", str(error))) from error
         return self
 
 

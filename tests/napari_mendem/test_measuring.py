@@ -77,9 +77,9 @@ def test_where_there_is_no_edge_that_is_said(viewer, make_widget, wait, said, pi
     viewer.add_image(picture, name="raw")
     widget = make_widget(viewer, kind=DeblurWidget)
     press(widget, "measure_edge")
-    viewer.layers[EDGE_LAYER].add_lines([[50, 50], [50, 80]])
+    viewer.layers[EDGE_LAYER].add_lines([[150, 50], [150, 80]])
     wait(lambda: len(said) == 1 and not widget.busy)
-    assert "no edge was found" in said[0] and widget.ui.slots["psf"].kind.value() == "none"
+    assert "no edge was found on the line; draw it" in said[0] and widget.ui.slots["psf"].kind.value() == "none"
 
 
 def test_pressing_again_begins_anew(viewer, picture):

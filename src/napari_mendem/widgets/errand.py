@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_mendem import workers
 from napari_mendem.widgets.progress import RunProgress
+from napari_mendem.widgets.words import unbroken
 
 if TYPE_CHECKING:
     from mendem.engine import Progress
@@ -70,7 +71,7 @@ class Errand(QObject):
 
     def say(self, text: str) -> None:
         """What was found; it stays in sight until it is no longer about this image and these fields."""
-        self._dock.ui.found.setText(text)
+        self._dock.ui.found.setText(unbroken(text))
         self._dock.ui.found.setVisible(bool(text))
 
     def forget(self) -> None:

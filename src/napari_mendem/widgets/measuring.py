@@ -84,9 +84,10 @@ class Measuring:
         except MendemError as error:
             dock._say(str(error), alarm=True)
             return
-        self._errand.start(job, f"{image.name} · blur", lambda: self._fill(job.found))
+        what = "edge" if len(pick.points) == 2 else "bead"
+        self._errand.start(job, f"{image.name} · blur", lambda: self._fill(job.found, what))
 
-    def _fill(self, found: BlurEstimate | None) -> None:
+    def _fill(self, found: BlurEstimate | None, what: str) -> None:
         if found is None:
             return
         if found.picture is None:
@@ -94,4 +95,4 @@ class Measuring:
         else:
             picture = self._dock.viewer.add_image(found.picture, name=PICTURE_LAYER, visible=False)
             self._field.choose(picture)
-        self._errand.say(f"Measured at the {found.method}: {found.describe()}.")
+        self._errand.say(f"Measured at the {what}: {found.describe()}.")

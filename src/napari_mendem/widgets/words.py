@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mendem.image import Image
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 #: A space at which no line is broken, between a number and its unit.
 NO_BREAK = "\u00a0"
+
+
+def unbroken(text: str) -> str:
+    """The text with no line broken between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=%|(?:px|nm)\b)", NO_BREAK, text)
 
 
 def about_image(image: Image) -> str:
