@@ -88,6 +88,7 @@ def provenance(run: Run, summary: Summary) -> dict[str, Any]:
         "blocks": {"finished": summary.finished, "all": summary.blocks},
         "partial": summary.partial,
         "chi2": summary.chi2,
+        "chi2_counts_spread": run.plan.pointwise,
         "novelty": None if run.novelty is None else asdict(run.novelty),
         "seconds": round(summary.seconds, 3),
         "notes": [*run.notes, *summary.notes],

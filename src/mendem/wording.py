@@ -12,3 +12,12 @@ def number(value: float, digits: int) -> str:
 def is_consistent(chi2: float) -> bool:
     """Whether chi² is near enough to 1 for the noise, the spread and the data to fit together."""
     return 0.8 <= chi2 <= 1.25
+
+
+def judged(chi2: float, counts_spread: bool = True) -> str:
+    """What chi² says. Where it does not count the spread of what was measured, it is right at 1 or below."""
+    if is_consistent(chi2):
+        return "consistent with the data"
+    if chi2 < 1 and not counts_spread:
+        return "no further from the data than the noise explains"
+    return f"{'further from' if chi2 > 1 else 'closer to'} the data than the noise explains"

@@ -85,6 +85,7 @@ def run(chosen: argparse.Namespace) -> int:
         "after": asdict(seen.after),
         "spectrum": [asdict(octave) for octave in seen.octaves],
         "chi2": seen.chi2,
+        "chi2_counts_spread": record.get("chi2_counts_spread", True),
         "residual": [asdict(band) for band in seen.bands],
         "no_residual": seen.no_bands,
         "noise": seen.noise,

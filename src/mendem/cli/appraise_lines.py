@@ -82,4 +82,4 @@ def _residual(found: dict[str, Any]) -> Iterator[str]:
             "(about 1 or less is noise; more is structure)"
         )
     if found["chi2"] is not None:
-        yield f"{chi2_line(found['chi2'])}, as recorded"
+        yield f"{chi2_line(found['chi2'], found['chi2_counts_spread'])}, as recorded"

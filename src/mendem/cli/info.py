@@ -167,7 +167,7 @@ def _history(record: Any) -> list[str]:
     made = f"  restored by mendem: {task.get('name')} {parameters}, prior {prior.get('name')}, {record.get('date')}"
     chi2 = record.get("chi2")
     unjudged = record.get("partial") and chi2 is None
-    lines = [made if unjudged else f"{made}, {chi2_line(chi2)}"]
+    lines = [made if unjudged else f"{made}, {chi2_line(chi2, record.get('chi2_counts_spread', True))}"]
     novelty = record.get("novelty")
     if isinstance(novelty, dict):
         lines.append(f"  novelty {novelty.get('novelty'):.2g}, risk {novelty.get('risk'):.2g} (familiar below 1)")

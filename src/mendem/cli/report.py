@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mendem.appraisal.novelty import Novelty
     from mendem.image import Image
     from mendem.physics.noise import NoiseModel
-from mendem.wording import is_consistent, number
+from mendem.wording import judged, number
 
 
 def duration(seconds: float) -> str:
@@ -52,13 +52,11 @@ def describe_noise(noise: NoiseModel, level: float) -> str:
     return f"{', '.join(parts)} ({noise.method})"
 
 
-def chi2_line(chi2: float | None) -> str:
+def chi2_line(chi2: float | None, counts_spread: bool = True) -> str:
     """The consistency with the data, in words."""
     if chi2 is None:
         return "no chi², for want of noise to compare with"
-    if is_consistent(chi2):
-        return f"chi² {chi2:.2f} (consistent with the data)"
-    return f"chi² {chi2:.2f} (1 is right: the noise or the prior does not fit this image)"
+    return f"chi² {chi2:.2f} ({judged(chi2, counts_spread)})"
 
 
 def novelty_line(novelty: Novelty) -> str:

@@ -83,7 +83,7 @@ def run(chosen: argparse.Namespace) -> int:
             }
         )
     else:
-        _conclude(chosen, summary)
+        _conclude(chosen, summary, record["chi2_counts_spread"])
         for line in control_lines(control) if control is not None else ():
             print(line)
     return INTERRUPTED if summary.partial else DONE
@@ -151,7 +151,7 @@ def _introduce(run: Run) -> None:
     sys.stdout.flush()
 
 
-def _conclude(chosen: argparse.Namespace, summary: Summary) -> None:
+def _conclude(chosen: argparse.Namespace, summary: Summary, counts_spread: bool) -> None:
     from mendem.cli.report import chi2_line, duration
 
     for note in summary.notes:
@@ -162,6 +162,6 @@ def _conclude(chosen: argparse.Namespace, summary: Summary) -> None:
             f"{chosen.output} is PARTIAL and marked so in its provenance"
         )
     else:
-        print(f"{chosen.output} written after {duration(summary.seconds)}; {chi2_line(summary.chi2)}")
+        print(f"{chosen.output} written after {duration(summary.seconds)}; {chi2_line(summary.chi2, counts_spread)}")
     if chosen.spread is not None:
         print(f"{chosen.spread} holds its standard deviation")

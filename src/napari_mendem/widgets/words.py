@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mendem.image import Image
-from mendem.wording import is_consistent, number
+from mendem.wording import judged, number
 
 if TYPE_CHECKING:
     from mendem.engine import Run
@@ -77,17 +77,8 @@ def size(count: float) -> str:
 
 
 def about_chi2(chi2: float | None, pointwise: bool = True) -> str:
-    """The consistency with the data, in a few words.
-
-    Where the data are no single pixels of the result, its spread is left out of chi², which is right at 1 or below.
-    """
-    if chi2 is None:
-        return ""
-    if is_consistent(chi2):
-        return f"chi² {chi2:.2f}: consistent with the data"
-    if chi2 < 1 and not pointwise:
-        return f"chi² {chi2:.2f}: no further from the data than the noise explains"
-    return f"chi² {chi2:.2f}: {'further from' if chi2 > 1 else 'closer to'} the data than the noise explains"
+    """The consistency with the data, in a few words."""
+    return "" if chi2 is None else f"chi² {chi2:.2f}: {judged(chi2, pointwise)}"
 
 
 def about_answer(run: Run, chi2: float | None) -> str:
