@@ -198,7 +198,6 @@ def denoise() -> None:
 def deblur() -> None:
     scene = Scene(samples.blurred)
     viewer = scene.viewer
-    scene.shot("deblur-sample")
     widget = scene.dock(DeblurWidget)
     scene.look_at(214, 414, 150)
     widget.ui.slots["psf"].measure_edge.click()
@@ -207,6 +206,8 @@ def deblur() -> None:
     spin(lambda: widget.ui.noise.text() != "")
     scene.shot("deblur-measure")
     viewer.layers.remove(EDGE_LAYER)
+    viewer.layers.selection.active = scene.image
+    widget.errand.forget()
     viewer.fit_to_view()
     widget.ui.parameters.set(psf="gaussian:4px")
     widget.ui.live.setChecked(True)
