@@ -1,6 +1,6 @@
 """Classical deconvolution of a Gaussian blur of known width; the truth chooses the strength of each method.
 
-All take the image for mirrored at its edges, half a pixel beyond the outermost ones, as it was when it was blurred.
+All take the image for mirrored at its edges, half a pixel beyond the outermost ones.
 Under that symmetry the discrete cosine transform diagonalises the blur, and nothing wraps around (Ng, Chan and Tang,
 SIAM J. Sci. Comput. 21 (1999) 851-866).
 """

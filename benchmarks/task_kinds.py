@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LITTLE, MORE = 0.02 * RANGE, 0.05 * RANGE
 #: Sides of holes: many small ones, and one in the middle.
 HOLE, LARGE_HOLE = 24, 128
+#: Pixels at each edge of a blurred picture that are cut off, farther than any blur here reaches.
+MARGIN = 16
 #: Standard deviation of a Gaussian over its full width at half maximum.
 STD_PER_FWHM = 1 / np.sqrt(8 * np.log(2))
 
@@ -152,13 +154,16 @@ def _without(truth: np.ndarray, hole: np.ndarray) -> Measured:
 
 
 def _blurred(fwhm: float, std: float) -> Callable[..., Measured]:
+    """Blurred before it is cut out, as a micrograph is: what lies beyond the edges reaches in unknown."""
+
     def measure(settings: Settings, picture: Picture, rng: np.random.Generator) -> Measured:
         from scipy.ndimage import gaussian_filter
 
         from mendem.tasks import Deblur
 
-        truth, width = picture.truth, fwhm * STD_PER_FWHM
-        y = gaussian_filter(truth, width, mode="reflect", truncate=6) + std * rng.standard_normal(truth.shape)
+        inner, width = (slice(MARGIN, -MARGIN),) * 2, fwhm * STD_PER_FWHM
+        truth = picture.truth[inner]
+        y = gaussian_filter(picture.truth, width, truncate=6)[inner] + std * rng.standard_normal(truth.shape)
         found = deconvolution.deconvolved(y, width, truth)
         return Measured(truth, y, y, found, task=Deblur(psf=f"gaussian:{fwhm:g}px", noise=std))
 
@@ -181,8 +186,8 @@ KINDS = (
     Kind("one axis", "1 row of 8", 0.5, _rows(8)),
     Kind("inpaint", "24 px holes", 1.0, _holes),
     Kind("inpaint", "128 px hole", None, _large_hole, side=256, least=192),
-    Kind("deblur", "FWHM 3 px, 2 % noise", 0.8, _blurred(3.0, LITTLE)),
-    Kind("deblur", "FWHM 6 px, 2 % noise", 0.8, _blurred(6.0, LITTLE)),
-    Kind("deblur", "FWHM 3 px, 5 % noise", 0.8, _blurred(3.0, MORE)),
-    Kind("deblur", "FWHM 6 px, 5 % noise", 0.8, _blurred(6.0, MORE)),
+    Kind("deblur", "FWHM 3 px, 2 % noise", 0.8, _blurred(3.0, LITTLE), side=224),
+    Kind("deblur", "FWHM 6 px, 2 % noise", 0.8, _blurred(6.0, LITTLE), side=224),
+    Kind("deblur", "FWHM 3 px, 5 % noise", 0.8, _blurred(3.0, MORE), side=224),
+    Kind("deblur", "FWHM 6 px, 5 % noise", 0.8, _blurred(6.0, MORE), side=224),
 )

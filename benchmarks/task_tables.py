@@ -33,9 +33,10 @@ INTRO = (
     "from the first to the last, against the better of linear and cubic spline interpolation. Holes: squares of 24 "
     "pixels, or one of 128, judged inside, against biharmonic inpainting. Blur: Gaussian, with 2 and 5 % noise, "
     "against the best of Wiener filters, Richardson-Lucy (scikit-image) and total variation (ADMM), each at the "
-    "strength that the truth likes best. The pictures are mirrored at their edges when they are blurred: the baselines "
-    "know it, mendem takes what is outside for not measured. Held-out, binned: as `mendem.training.pool` makes the "
-    "validation split, not smoothed; the noise that is left in real truths counts as an error for every method."
+    "strength that the truth likes best. The pictures are blurred before they are cut out: the baselines take them for "
+    "mirrored at their edges, mendem takes what is outside for not measured. Held-out, binned: as "
+    "`mendem.training.pool` makes the validation split, not smoothed; the noise that is left in real truths counts as "
+    "an error for every method."
 )
 
 

@@ -221,3 +221,16 @@ def test_the_command_line_reports_the_estimate(tmp_path, capsys):
     assert found["significant"] and abs(found["fwhm_px"] - 5) < 2 * found["std_px"]
     assert any(note.startswith("Blur estimated:") for note in said["notes"])
     assert said["provenance"]["task"]["parameters"]["psf"] == "auto"
+
+
+def test_a_stated_noise_of_a_blurred_image_is_not_taken_for_correlated():
+    """The blur correlates the signal of neighbouring pixels, not their noise, which is white here."""
+    from mendem.simulate import tissue_patches
+    from mendem.tasks.noise_choice import noise_of
+
+    clean = np.asarray(next(tissue_patches(1, 256, pixel_nm=(5.0, 5.0), seed=3)).data, np.float64)
+    std = 0.05 * float(np.subtract(*np.percentile(clean, [99, 1])))
+    noisy = gaussian_filter(clean, 1.3) + std * np.random.default_rng(0).standard_normal(clean.shape)
+    noise, from_one_image = noise_of(Image(noisy.astype(np.float32)), std, {})
+    assert noise.std_at(0.0) == pytest.approx(std) and not from_one_image
+    assert max(noise.correlation) < 0.2

@@ -51,7 +51,12 @@ def noise_of(image: Image, value: str | float, inputs: Mapping[str, Image]) -> t
                 "or an empty area as it was recorded"
             )
         return found, False
+    if value != "auto" and float(value) == 0:
+        return NoiseModel(offset=0.0, method="given"), False
     estimated = estimation.estimate_noise(image)
     if value == "auto":
         return estimated, True
-    return NoiseModel(offset=float(value) ** 2, correlation=estimated.correlation, method="given"), False
+    from mendem.priors.noise_reader import read_noise  # quiet blocks alone take blur for correlation
+
+    seen = read_noise(image, estimated, "cpu")
+    return NoiseModel(offset=float(value) ** 2, correlation=seen.correlation, method="given"), False
