@@ -143,13 +143,14 @@ def prepare(
     region: Region | None = None,
     planes: tuple[int, ...] | None = None,
     earlier: Run | None = None,
+    roughly: bool = False,
     check: Callable[[], None] = never,
 ) -> Run:
     """Load the prior, look at the whole image, decide how it will be restored; `MendemError` where it cannot be.
 
     What an ``earlier`` run found out about the same pixels with the same prior is taken over where it would be found
-    again, so that another blur or another factor is answered soon. ``check`` is called between the steps; it may raise
-    `Cancelled`.
+    again, so that another blur or another factor is answered soon; ``roughly``, also where other pixels are filled in,
+    which changes the noise that is found a little. ``check`` is called between the steps; it may raise `Cancelled`.
     """
     from mendem.priors.network_prior import load_prior
     from mendem.priors.noise_reader import read_noise
@@ -171,7 +172,7 @@ def prepare(
             raise MendemError(f"the slices {planes} are none, or outside the {image.plane_count} of the image")
         check()
         estimated = plan.noise
-        known = earlier if earlier is not None and _looked_at(earlier, given, plan, prior) else None
+        known = earlier if earlier is not None and _looked_at(earlier, given, plan, prior, roughly) else None
         if known is not None:
             plan = replace(plan, noise=known.plan.noise)
         elif plan.noise_from_one_image:
@@ -223,15 +224,16 @@ def prepare(
     )
 
 
-def _looked_at(earlier: Run, image: Image, plan: Plan, prior: Prior) -> bool:
-    """Whether a run was prepared for all of the same pixels, the same first idea of their noise, and this prior."""
-    return (
-        earlier.given.data is image.data
-        and earlier.plan.image is None
-        and plan.image is None
-        and (earlier.estimated, earlier.plan.normalisation) == (plan.noise, plan.normalisation)
-        and (earlier.prior.name, earlier.device) == (prior.name, getattr(prior, "device", earlier.device))
-    )
+def _looked_at(earlier: Run, image: Image, plan: Plan, prior: Prior, roughly: bool) -> bool:
+    """Whether a run was prepared for the same pixels, the same first idea of their noise, and this prior."""
+    if earlier.given.data is not image.data or earlier.prior.name != prior.name:
+        return False
+    if earlier.device != getattr(prior, "device", earlier.device):
+        return False
+    if plan.image is not None or earlier.plan.image is not None:
+        filled = plan.image is not None and earlier.plan.image is not None
+        return roughly and filled and plan.noise_from_one_image and earlier.plan.noise_from_one_image
+    return (earlier.estimated, earlier.plan.normalisation) == (plan.noise, plan.normalisation)
 
 
 def estimates(

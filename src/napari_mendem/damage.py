@@ -10,7 +10,6 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from mendem.errors import Cancelled
 from mendem.image import Image
 from napari_mendem.layers import Look
 from napari_mendem.marks import TOLERANCE, placement
@@ -36,52 +35,65 @@ PAINTED = "yellow"
 class ProposeJob:
     """Looks for damage slice by slice; everything but `work` may be read meanwhile from another thread.
 
+    What is found takes the place of an earlier proposal; what was painted by hand stays.
+
     Attributes
     ----------
     labels
-        uint8 (slices, height, width): classes of `mendem.appraisal.damage.LABELS`; None before the end.
+        uint8 in the shape of the image, changed in place: classes of `mendem.appraisal.damage.LABELS`, and what was
+        painted. That of a layer may be given.
     found
         How much of each kind, in words.
+    done
+        Whether all slices have been looked at.
     """
 
-    def __init__(self, image: Image, planes: tuple[int, ...] | None) -> None:
+    def __init__(self, image: Image, planes: tuple[int, ...] | None, labels: np.ndarray | None = None) -> None:
         self.image = image
         self.planes = tuple(range(image.plane_count)) if planes is None else planes
         self.cancelled = threading.Event()
         self.progress: Progress | None = None
-        self.labels: np.ndarray | None = None
+        self.labels = np.zeros(image.shape, np.uint8) if labels is None else labels
         self.found: tuple[str, ...] = ()
+        self.done = False
 
     def work(self) -> ProposeJob:
-        """Look at all slices; ``labels`` stays None where it was cancelled."""
+        """Look at all slices."""
         from mendem.appraisal.damage import propose_damage
         from mendem.engine import Progress
 
-        started, count = time.monotonic(), len(self.planes)
-        labels, said = np.zeros((count, *self.image.plane_shape), np.uint8), []
-        try:
-            for number, plane in enumerate(self.planes):
-                if self.cancelled.is_set():
-                    raise Cancelled
-                damage = propose_damage(self.image.read(plane))
-                labels[number] = damage.labels
-                said += [f"{text}{f' in slice {plane}' if self.image.plane_count > 1 else ''}" for text in damage.found]
-                share = (number + 1) / count
-                left = (time.monotonic() - started) * (1 - share) / share
-                self.progress = Progress(number, count, share, left)
-        except Cancelled:
-            return self
-        self.labels, self.found = labels, tuple(said)
+        started, count, painted = time.monotonic(), len(self.planes), painted_label()
+        stack = self.labels.reshape(-1, *self.image.plane_shape)
+        several = self.image.plane_count > 1
+        for number, plane in enumerate(self.planes):
+            if self.cancelled.is_set():
+                return self
+            damage = propose_damage(self.image.read(plane))
+            proposed = stack[plane] < painted
+            stack[plane][proposed] = damage.labels[proposed]
+            self.found += tuple(f"{text}{f' in slice {plane}' if several else ''}" for text in damage.found)
+            share = (number + 1) / count
+            left = (time.monotonic() - started) * (1 - share) / share
+            self.progress = Progress(number, count, share, left)
+        self.done = True
         return self
 
 
-def paint_layer(viewer: ViewerModel, image: ImageLayer) -> Labels:
-    """The layer to mark places of ``image`` in: ours that lies on it, else a new one."""
+def own_marks(viewer: ViewerModel, image: ImageLayer) -> Labels | None:
+    """Our layer that lies on an image, pixel on pixel."""
     for layer in reversed(viewer.layers):
         if isinstance(layer, Labels) and layer.name.startswith(PAINT_LAYER) and _lies_on(layer, image):
             return layer
+    return None
+
+
+def paint_layer(viewer: ViewerModel, image: ImageLayer, labels: np.ndarray | None = None) -> Labels:
+    """The layer to mark places of ``image`` in: ours that lies on it, else a new one with ``labels``."""
+    marks = own_marks(viewer, image)
+    if marks is not None:
+        return marks
     marks = Labels(
-        np.zeros(full_shape(image), np.uint8),
+        np.zeros(full_shape(image), np.uint8) if labels is None else labels,
         name=PAINT_LAYER,
         features=_names(),
         colormap=_colours(),
@@ -95,15 +107,6 @@ def paint_layer(viewer: ViewerModel, image: ImageLayer) -> Labels:
     marks.brush_size = max(1, round(BRUSH / pixel))
     marks.selected_label = painted_label()
     return marks
-
-
-def put_proposal(marks: Labels, labels: np.ndarray, planes: tuple[int, ...]) -> None:
-    """Mark what was proposed for some slices in place of an earlier proposal; what was painted stays."""
-    stack = marks.data.reshape(-1, *marks.data.shape[-2:])  # a view: the layer is ours
-    for plane, proposed in zip(planes, labels, strict=True):
-        earlier = stack[plane] < painted_label()
-        stack[plane][earlier] = proposed[earlier]
-    marks.data = marks.data
 
 
 def painted_label() -> int:

@@ -72,7 +72,7 @@ class PreviewJob:
         try:
             self.check()
             workers.use_cpu_threads(self._cpu_threads)
-            self.run = run = self._preparations.get(self.request, self.check)
+            self.run = run = self._preparations.get(self.request, self.check, roughly=True)
             if self.view is not None:
                 self._preview(run, self.view)
         except Cancelled:

@@ -99,19 +99,42 @@ class Preparations:
     """The last prepared runs: noise and normalisation are those of a whole image, and serve every region of it."""
 
     def __init__(self, keep: int = 2) -> None:
-        self._kept: list[tuple[Any, tuple[Any, ...], Run]] = []
+        self._kept: list[tuple[Any, tuple[Any, ...], Run, bool]] = []
         self._keep = keep
 
-    def get(self, request: Request, check: Callable[[], None] = lambda: None) -> Run:
-        """The prepared run; computed where it is not known yet. ``check`` may raise `Cancelled`."""
+    def get(self, request: Request, check: Callable[[], None] = lambda: None, roughly: bool = False) -> Run:
+        """The prepared run; computed where it is not known yet.
+
+        Parameters
+        ----------
+        check
+            May raise `Cancelled`.
+        roughly
+            Whether the noise will do that was found while other places were marked: a stroke of the brush is then
+            followed sooner.
+        """
         from mendem.engine import prepare
 
-        key = request.prepared_by
-        run = next((r for data, k, r in self._kept if data is request.image.data and k == key), None)
+        data, key = request.image.data, request.prepared_by
+        kept = [(k, r, rough) for d, k, r, rough in self._kept if d is data]
+        run = next((r for k, r, rough in kept if k == key and (roughly or not rough)), None)
         if run is None:
-            earlier = next((r for data, _, r in reversed(self._kept) if data is request.image.data), None)
-            run = prepare(request.image, request.task, request.options, request.inputs, earlier=earlier, check=check)
-            self._kept = [*self._kept, (request.image.data, key, run)][-self._keep :]
+            sure = [r for _, r, rough in kept if not rough]
+            earlier = (sure or [r for _, r, _ in kept] or [None])[-1]
+            run = prepare(
+                request.image,
+                request.task,
+                request.options,
+                request.inputs,
+                earlier=earlier,
+                roughly=roughly,
+                check=check,
+            )
+            rough = roughly and run.plan.image is not None and earlier is not None
+            self._kept = [*self._kept, (data, key, run, rough)]
+            # A run that others were measured by stays: strokes come and go.
+            while len(self._kept) > self._keep:
+                self._kept.pop(next((i for i, entry in enumerate(self._kept[:-1]) if entry[3]), 0))
         height, width = request.image.plane_shape
         planes = range((run.plan.image or request.image).plane_count)
         return replace(

@@ -233,10 +233,25 @@ def test_one_slice_is_proposed_for_where_one_is_chosen(viewer, make_widget, wait
     assert [bool(plane.any()) for plane in viewer.layers[PAINT_LAYER].data] == [False, False, True]
 
 
-def test_a_search_can_be_stopped(picture):
-    job = ProposeJob(Image(np.stack([picture] * 3)), None)
-    job.cancelled.set()
-    assert job.work().labels is None
+def test_a_search_can_be_stopped_and_keeps_what_was_painted(picture):
+    picture[50] = 0
+    labels = np.zeros((3, *picture.shape), np.uint8)
+    labels[:, 7, 7] = painted_label()
+    job = ProposeJob(Image(np.stack([picture] * 3)), None, labels)
+
+    class Twice(type(job.cancelled)):
+        """Set when it is asked for the third time."""
+
+        asked = 0
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            return self.asked > 2
+
+    job.cancelled = Twice()
+    job.work()
+    assert not job.done and [int(plane[50, 0]) for plane in labels] == [2, 2, 0]
+    assert (labels[:, 7, 7] == painted_label()).all()
 
 
 def test_what_is_copied_takes_the_mask_from_its_layer(viewer, make_widget, wait, picture, tmp_path, monkeypatch):
@@ -289,3 +304,30 @@ def test_importing_the_docks_loads_no_torch():
     modules = "deblur, super_resolve, inpaint, mend"
     code = f"import sys; from napari_mendem.widgets import {modules}; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_a_stroke_is_followed_with_the_noise_of_before_and_restored_with_its_own(
+    viewer, make_widget, wait, picture, options, monkeypatch
+):
+    import mendem.engine
+
+    calls = []
+    refine = mendem.engine.refine_noise
+    monkeypatch.setattr(mendem.engine, "refine_noise", lambda *a: calls.append(a) or refine(*a))
+    viewer.add_image(picture, name="raw")
+    widget = make_widget(viewer, kind=InpaintWidget)
+    press(widget, "paint")
+    marks = viewer.layers[PAINT_LAYER]
+    marks.paint((60, 70), 1)
+    widget.ui.live.setChecked(True)
+    for column in (30, 40, 50, 60):
+        shown = widget.live.preview._shown
+        marks.paint((30, column), 1)
+        wait(lambda shown=shown: not widget.live.preview.busy and widget.live.preview._shown is not shown)
+    assert len(calls) == 1
+    run(widget, wait)
+    assert len(calls) == 2
+    there = marks.data > 0
+    expected = mendem.restore(widget.request().image, Inpaint(), options=options, inputs={"mask": there})
+    np.testing.assert_array_equal(viewer.layers["raw · Inpaint"].data, expected.image.data)
+    assert viewer.layers["raw · Inpaint"].metadata["mendem"]["noise"] == expected.provenance["noise"]

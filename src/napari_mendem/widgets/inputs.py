@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EVENTS = ("data", "paint", "edge_width", "scale", "translate", "rotate", "shear", "affine", "units")
 
 #: Bytes of a slice of labels up to which it is looked at for what no event says.
-LARGEST_CHECKED = 64 << 20
+LARGEST_CHECKED = 16 << 20
 
 
 class Slot(Protocol):

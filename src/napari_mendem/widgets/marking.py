@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from napari.layers import Labels
 
 from mendem.errors import MendemError
-from napari_mendem.damage import ProposeJob, paint_layer, put_proposal
+from napari_mendem.damage import ProposeJob, own_marks, paint_layer
 from napari_mendem.widgets.errand import Errand
 from napari_mendem.widgets.mask_field import MaskField
 
 if TYPE_CHECKING:
     from napari_mendem.widgets.task_widget import TaskWidget
+
+NOTHING = "Nothing was found that looks damaged: press Paint, and paint what is to be filled in."
 
 
 class Marking:
@@ -57,25 +59,21 @@ class Marking:
         image = dock.ui.image.layer
         assert image is not None
         self._errand.forget()
-        job = ProposeJob(request.image, request.planes)
+        marks = own_marks(dock.viewer, image)
+        job = ProposeJob(request.image, request.planes, None if marks is None else marks.data)
 
         def done() -> None:
-            if job.labels is None:
-                self._errand.say("Cancelled: nothing was marked.")
-            elif not job.labels.any():
-                self._errand.say(
-                    "Nothing was found that looks damaged: press Paint, and paint what is to be filled in."
-                )
-            elif image not in dock.viewer.layers:
+            if image not in dock.viewer.layers:
                 self._errand.say("The image is gone: nothing was marked.")
+            elif not job.done and marks is None:
+                self._errand.say("Cancelled: nothing was marked.")
+            elif not job.found and marks is None:
+                self._errand.say(NOTHING)
             else:
-                marks = paint_layer(dock.viewer, image)
-                put_proposal(marks, job.labels, job.planes)
-                self._show(marks)
-                more = f" and {len(job.found) - 6} more" if len(job.found) > 6 else ""
-                self._errand.say(
-                    f"Proposed as damaged: {'; '.join(job.found[:6])}{more}. Correct it with brush and eraser."
-                )
+                layer = paint_layer(dock.viewer, image, job.labels)
+                layer.data = job.labels  # which says that it was changed
+                self._show(layer)
+                self._errand.say(_found(job))
 
         self._errand.start(job, f"{image.name} · damage", done)
 
@@ -83,3 +81,12 @@ class Marking:
         marks.visible = True
         self._field.choose(marks)
         self._dock.viewer.layers.selection.active = marks
+
+
+def _found(job: ProposeJob) -> str:
+    """What was found, of many slices the first few kinds."""
+    if not job.found:
+        return NOTHING if job.done else "Cancelled before anything was found."
+    more = f" and {len(job.found) - 6} more" if len(job.found) > 6 else ""
+    stopped = "" if job.done else "Cancelled before the end. "
+    return f"{stopped}Proposed as damaged: {'; '.join(job.found[:6])}{more}. Correct it with brush and eraser."
