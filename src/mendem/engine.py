@@ -185,15 +185,16 @@ def prepare(
     if not (image.voxel_size and image.voxel_size.known or any("voxel size" in note for note in said)):
         said += ("The voxel size is unknown.",)
     binning, why = 1, tuple[str, ...]()
-    untouched = plan.noise.absent and plan.pointwise
+    # A blurred picture is unlike sharp ones, however familiar its tissue: held-out ones would be warned of too.
+    unjudged = plan.noise.absent and plan.pointwise or plan.margin > 0
     if plan.noise.absent:
         said += ("No noise was found: what was measured comes back as it is.",) if plan.margin == 0 else ()
     elif options.resample and plan.pointwise and not plan.keep:
         binning, why = choose_binning(image, plan.noise, prior.coverage)
     novelty = None
-    if known is not None and known.novelty is not None and known.binning == binning:
+    if known is not None and known.novelty is not None and known.binning == binning and not unjudged:
         novelty = known.novelty
-    elif not untouched:
+    elif not unjudged:
         with np.errstate(over="ignore"):
             novelty = assess(image, binned_noise(plan.noise, binning), plan.normalisation, prior, device, binning)
     if novelty is not None and novelty.warning is not None:
