@@ -34,12 +34,12 @@ TASKS = {
 }
 
 
-def point(shape: tuple[int, int] = (130, 150), dead: bool = False) -> np.ndarray:
+def point(shape: tuple[int, int] = (130, 150), dead: bool = False, sigma: float = 1.3) -> np.ndarray:
     """A round spot and structure far from it, the same on both sides of its row and column; perhaps a dead row."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     away = np.hypot(y - POINT[0], x - POINT[1])
     picture = 100 + 60 * np.cos((y - POINT[0]) / 5) * np.cos((x - POINT[1]) / 7) * (1 - np.exp(-((away / 30) ** 4)))
-    picture += 120 * np.exp(-(away**2) / (2 * 1.3**2))
+    picture += 120 * np.exp(-(away**2) / (2 * sigma**2))
     if dead:
         picture[4] = 0
     return picture.astype(np.float32)
@@ -63,8 +63,7 @@ def centre(layer: ImageLayer, raw: ImageLayer, index: tuple[int, ...] = ()) -> n
     """Where the spot of ``layer`` lies, in pixels of ``raw``."""
     near = np.array([[*(0,) * len(index), *POINT]], float)
     middle = layer.world_to_data(raw.data_to_world(near[0] + [*index, 0, 0]))[-2:]
-    finer = layer.data.shape[-1] / raw.data.shape[-1] if layer.data.shape[-1] >= raw.data.shape[-1] else 1
-    reach = NEAR * max(1.0, finer)
+    reach = NEAR * raw.scale[-1] / layer.scale[-1]
     start, stop = np.ceil(middle - reach).astype(int), np.floor(middle + reach).astype(int) + 1
     start, stop = np.maximum(start, 0), np.minimum(stop, layer.data.shape[-2:])
     plane = np.asarray(layer.data[(0,) * len(index)] if layer.data.shape[0] == 1 and index else layer.data)
@@ -173,6 +172,24 @@ def test_a_preview_is_kept_no_finer_than_the_screen_shows(options, monkeypatch):
     assert stages(run, (0, 1000, 0, 1000), 1.0) == [4]  # 8000 pixels for a screen of 1000
     assert stages(run, (0, 1000, 0, 1000), 0.1) == [1]
     assert whole_cells((3, 130, 4, 150), 4) == (4, 128, 4, 148)
+
+
+@pytest.mark.parametrize(("factor", "thinning", "finer"), [(1, 2.0, 0.5), (2, 2.0, 0.5), (2, 1.0, 1)])
+def test_a_preview_that_is_coarser_than_its_input_lies_on_it_too(factor, thinning, finer, options, monkeypatch):
+    task = Mend(factor=factor, noise=20.0)  # less noise, and the brightest cell would be a defect
+    monkeypatch.setattr("napari_mendem.costs.speed_of", lambda run: 1e15)
+    monkeypatch.setattr("napari_mendem.costs.pixels_of", lambda *a: 1e9)  # as of a large view
+    viewer = ViewerModel()
+    raw = viewer.add_image(point((260, 300), sigma=2.6), name="raw", **skewed())
+    job = PreviewJob(
+        Request(image_from_layer(raw), task, options), View(0, (), (1, 259, 3, 299), thinning), Preparations()
+    )
+    job.work()
+    assert job.frame.finer == finer and job.frame.region == ((2, 258, 4, 298) if finer < 1 else (1, 259, 3, 299))
+    shown = PreviewLayer(viewer)
+    shown.show(job.frame, raw, "preview")
+    # The centre of mass of cells of two pixels is good to a tenth of one; cells in the wrong place are off by a half.
+    assert centre(shown.layer, raw) == pytest.approx(POINT, abs=0.1)
 
 
 def test_a_coarse_first_answer_of_a_finer_result_lies_in_the_right_place(options, monkeypatch):

@@ -331,3 +331,24 @@ def test_a_stroke_is_followed_with_the_noise_of_before_and_restored_with_its_own
     expected = mendem.restore(widget.request().image, Inpaint(), options=options, inputs={"mask": there})
     np.testing.assert_array_equal(viewer.layers["raw · Inpaint"].data, expected.image.data)
     assert viewer.layers["raw · Inpaint"].metadata["mendem"]["noise"] == expected.provenance["noise"]
+
+
+def test_proposed_painted_and_restored_in_a_real_window(make_napari_viewer, make_widget, wait, picture):
+    viewer = make_napari_viewer(show=True)
+    picture[50] = 0
+    viewer.add_image(picture, name="raw", scale=(5, 5), units=("nm", "nm"))
+    widget = make_widget(viewer, kind=InpaintWidget)
+    viewer.window.add_dock_widget(widget)
+    widget.ui.live.setChecked(True)
+    press(widget, "propose")
+    wait(lambda: not widget.busy)
+    marks = viewer.layers[PAINT_LAYER]
+    marks.brush_size = 9
+    marks.paint((80, 70), marks.selected_label)
+    wait(lambda: live_layer(viewer) is not None and not widget.live.preview.busy)
+    assert [layer.name for layer in viewer.layers] == ["raw", "raw · Inpaint preview", PAINT_LAYER]
+    widget.restore()
+    wait(lambda: not widget.busy)
+    assert [layer.name for layer in viewer.layers] == ["raw", "raw · Inpaint spread", "raw · Inpaint", PAINT_LAYER]
+    result = viewer.layers["raw · Inpaint"]
+    assert (result.data[50] > 500).all() and np.array_equal(result.data[marks.data == 0], picture[marks.data == 0])
