@@ -23,7 +23,7 @@ from mendem.normalise import check_intensities, estimate_normalisation
 from mendem.options import Options
 from mendem.physics.noise import NoiseModel
 from mendem.priors.prior import Prior, never
-from mendem.resampling import binned_noise, choose_binning, shrink, stretch
+from mendem.resampling import binned_noise, choose_binning, outside, shrink, stretch
 from mendem.tasks.base import Patch, Plan, Task
 
 
@@ -191,6 +191,8 @@ def prepare(
         said += ("No noise was found: what was measured comes back as it is.",) if plan.margin == 0 else ()
     elif options.resample and plan.pointwise and not plan.keep:
         binning, why = choose_binning(image, plan.noise, prior.coverage)
+    else:
+        why = outside(image, task.scale, prior.coverage)
     novelty = None
     if known is not None and known.novelty is not None and known.binning == binning and not unjudged:
         novelty = known.novelty
@@ -291,8 +293,8 @@ def estimates(
     if plan.margin:
         reliability = reliability * (within == 1)
     pixels = torch.where(torch.isfinite(pixels), pixels, torch.zeros_like(pixels))
-    # Too bright for the prior: it is put back as measured, where it is a pixel of the result.
-    beyond = (pixels - pixels.clamp(-30, 30)) * reliability if plan.pointwise else 0.0
+    # Too bright for the prior: it is put back as measured, neither denoised nor sharpened.
+    beyond = stretch((pixels - pixels.clamp(-30, 30)) * reliability, finer)
     pixels = pixels.clamp(-30, 30)
     if plan.weight is not None and not exact:
         share = np.pad(plan.weight.read(plane, *reads), pads, mode="edge")

@@ -69,9 +69,10 @@ def in_dtype(run: Run, plane: int, first: int, result: np.ndarray, dtype: np.dty
     """Rows of the result, float32, in another pixel type; pixels that are kept are exact in the input's own type."""
     converted = to_dtype(result, dtype)
     if run.plan.keep and dtype != np.float32:
-        data = measured_rows(run, plane, first, len(result))
-        known = np.isfinite(data) & np.isfinite(result)
-        converted[known] = data[known].astype(dtype)
+        known = np.isfinite(measured_rows(run, plane, first, len(result))) & np.isfinite(result)
+        top, _, left, right = run.region
+        given = run.given.read(plane, slice(top + first, top + first + len(result)), slice(left, right))
+        converted[known] = given[known].astype(dtype)  # the image with gaps is of floats, which round large integers
     return converted
 
 

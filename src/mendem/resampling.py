@@ -86,6 +86,17 @@ def _binned_correlation(correlation: float, factor: int) -> float:
     return float(apart / _variance_of_mean(correlation, factor))
 
 
+def outside(image: Image, scale: int, coverage: Coverage) -> tuple[str, ...]:
+    """What to tell of pixels, ``scale`` times finer than the image's, that the prior was not trained on."""
+    voxel = image.voxel_size.nm[-1] if image.voxel_size else None
+    finest, coarsest = coverage.pixel_nm
+    if voxel is None or finest / 1.25 <= voxel / scale <= coarsest * 1.25:
+        return ()
+    what = "finer" if voxel / scale < finest else "coarser"
+    known, whose = f"{finest:g}-{coarsest:g} nm", "the result" if scale > 1 else "the image"
+    return (f"pixels of {voxel / scale:.3g} nm in {whose} are {what} than the {known} that the prior was trained on",)
+
+
 def choose_binning(image: Image, noise: NoiseModel, coverage: Coverage) -> tuple[int, tuple[str, ...]]:
     """Factor by which to shrink, and what to tell the user.
 

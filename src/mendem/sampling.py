@@ -17,7 +17,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from mendem.noise_hash import normal
+from mendem.physics.composed import Composed
 from mendem.physics.exact import consistent, measured_pixels
+from mendem.physics.noise import NoiseModel
 from mendem.physics.observation import Observation
 from mendem.priors.condition import Condition, unturn_image
 from mendem.priors.prior import Prior, never
@@ -130,7 +132,9 @@ def sample(
     around it. An unconditional one has no mean of its own: at least two samples are drawn, and the mean and
     variance are theirs.
     """
-    if prior.conditional:
+    if prior.conditional and isinstance(observation.operator, Composed):
+        yield from _in_turn(prior, observation, observation.operator, budget, samples, place, check)
+    elif prior.conditional:
         yield from _conditional(prior, observation, budget, samples, place, check)
     else:
         yield from _plug_in(prior, observation, budget, max(samples, 2), place, check)
@@ -174,6 +178,33 @@ def _conditional(
         start = mean + (levels[0] ** 2 + variance).sqrt() * _hashed(place, number, mean)
         cleans = chain(lambda x, sigma: prior.denoise(x, sigma, condition, check)[0], start, levels)
         yield from _count(done, cleans, number, budget)
+
+
+def _in_turn(
+    prior: Prior,
+    observation: Observation,
+    operator: Composed,
+    budget: Budget,
+    samples: int,
+    place: Place,
+    check: Callable[[], None],
+) -> Iterator[Estimate]:
+    """Undo one operator and then the other: a network knows each of them, and has not seen both at once.
+
+    The mean of the first is what the second takes for measured; its spread is added to that of the second.
+    """
+    blur, means = operator.in_turn()
+    *_, first = _conditional(prior, replace(observation, operator=blur), budget, 0, place, check)
+    sharp = replace(observation, y=first.mean, operator=means, noise=NoiseModel(0.0))
+    sharp = replace(sharp, reliability=torch.ones_like(first.mean))
+    unsure = means.spread(first.variance)
+    for estimate in _conditional(prior, sharp, budget, samples, place, check):
+        yield replace(
+            estimate,
+            variance=estimate.variance + unsure,
+            evaluations=budget.turns + estimate.evaluations,
+            total=budget.turns + estimate.total,
+        )
 
 
 def _plug_in(

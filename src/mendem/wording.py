@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 
 def number(value: float, digits: int) -> str:
     """``5970``, ``6.1``: so many digits, and powers of ten only where a number would be unreadably long."""
@@ -16,6 +18,8 @@ def is_consistent(chi2: float) -> bool:
 
 def judged(chi2: float, counts_spread: bool = True) -> str:
     """What chi² says. Where it does not count the spread of what was measured, it is right at 1 or below."""
+    if not isfinite(chi2):
+        return "not a number: the result is not to be used"
     if is_consistent(chi2):
         return "consistent with the data"
     if chi2 < 1 and not counts_spread:

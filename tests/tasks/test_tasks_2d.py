@@ -234,3 +234,63 @@ def test_a_stated_noise_of_a_blurred_image_is_not_taken_for_correlated():
     noise, from_one_image = noise_of(Image(noisy.astype(np.float32)), std, {})
     assert noise.std_at(0.0) == pytest.approx(std) and not from_one_image
     assert max(noise.correlation) < 0.2
+
+
+def test_a_blur_wider_than_any_of_the_training_is_said_and_leaves_the_answer_in_range(truth):
+    image = Image(truth.astype(np.float32), voxel_size=NM)
+    for psf in ("gaussian:20px", "motion:30px@20"):
+        result = restore(image, Deblur(psf=psf, noise=4.0), budget="preview")
+        assert any("wider than the prior was trained for" in note for note in result.provenance["notes"])
+        assert np.ptp(result.image.data) < 10 * np.ptp(image.data), "a wrong blur overshoots, it does not explode"
+
+
+def test_larger_pixels_of_a_blurred_image_are_undone_one_after_the_other(truth):
+    clean = truth[: truth.shape[0] // 2 * 2, : truth.shape[1] // 2 * 2]
+    low = BlockMean((2, 2)).forward(torch.from_numpy(gaussian_filter(clean, 2.5))[None, None])
+    y = low[0, 0].numpy().astype(np.float32)
+    bicubic = torch.nn.functional.interpolate(torch.from_numpy(y)[None, None], scale_factor=2, mode="bicubic")
+    result = restore(
+        Image(y), SuperResolve(factor=2, psf=f"gaussian:{2.5 * 2.3548 / 2}px", noise=1.0), budget="preview"
+    )
+
+    def error(x):
+        return np.sqrt(np.mean((x - clean) ** 2))
+
+    assert error(result.image.data) < 0.8 * error(bicubic[0, 0].numpy())
+    assert result.provenance["evaluations"] == 2, "one for the blur, one for the pixels"
+
+
+@pytest.mark.parametrize("task", [Denoise(), Deblur(psf="gaussian:3px"), SuperResolve(factor=2)], ids=lambda t: t.name)
+def test_what_is_too_bright_for_the_prior_keeps_its_height_and_mass(task):
+    flat = 100 + 4 * np.random.default_rng(0).standard_normal((96, 96))
+    flat[46:49, 46:49] = 1000
+    result = restore(Image(flat.astype(np.float32)), task, budget="preview").image.data
+    assert result.max() > 850
+    mass, found = (flat - 100).sum(), (result - 100).sum() / task.scale**2
+    assert found == pytest.approx(mass, rel=0.1)
+
+
+def test_the_pixel_size_changes_nothing_where_nothing_is_resampled(truth):
+    pixels = truth.astype(np.float32) + 5 * np.random.default_rng(0).standard_normal(truth.shape).astype(np.float32)
+    for task in (Denoise(noise=5.0), SuperResolve(factor=2, noise=5.0)):
+        known, unknown = (
+            restore(Image(pixels, voxel_size=v), task, budget="preview", resample=False).image.data
+            for v in (VoxelSize((1.0, 1.0), "um"), None)
+        )
+        np.testing.assert_array_equal(known, unknown)
+
+
+def test_large_integers_are_kept_bit_for_bit():
+    pixels = np.random.default_rng(0).integers(2**60, 2**61, (64, 64)).astype(np.uint64)
+    mask = np.zeros(pixels.shape, np.uint8)
+    mask[20:30, 20:30] = 1
+    result = restore(Image(pixels), Inpaint(noise=0.0), inputs={"mask": Image(mask)}, budget="preview").image.data
+    assert result.dtype == np.uint64
+    np.testing.assert_array_equal(result[mask == 0], pixels[mask == 0])
+
+
+def test_contrast_transfer_leaves_the_contrast_of_the_image(truth):
+    image = Image(truth.astype(np.float32), voxel_size=VoxelSize((5.0, 5.0), "nm"))
+    result = restore(image, Deblur(psf="ctf:defocus=800nm,kv=200,cs=2.7", noise=4.0), budget="preview")
+    assert result.image.data.std() == pytest.approx(image.data.std(), rel=0.2)
+    assert result.provenance["novelty"] is None, "behind a blur it cannot be judged"

@@ -74,8 +74,8 @@ class Novelty:
             return None
         return (
             f"This image is {self.word} what the prior was trained on, most of all in {self.differs} (novelty "
-            f"{self.novelty:.1f}, risk {self.risk:.1f}; training pictures stay below 1): look at residual and spread, "
-            "run the negative control, and trust no detail that the raw image does not show."
+            f"{self.novelty:.1f}, risk {self.risk:.1f}; one training picture in twenty exceeds 1): look at residual "
+            "and spread, run the negative control, and trust no detail that the raw image does not show."
         )
 
 

@@ -20,6 +20,10 @@ STD_PER_FWHM = 1 / 2.3548200450309493
 #: with this power.
 FLAT_TO, FALL = 1 / 64, 2.5
 
+#: Largest standard deviation of a point-spread function that the network is told, pixels: wider ones are not drawn in
+#: training (`mendem.training.point_spread`), and larger numbers make its answer explode.
+WIDEST_TOLD = 3.2
+
 #: Least noise that the lift reckons with, and how often it fills in anew what was not measured: sharp borders ring.
 LIFT_FLOOR, FILL_ROUNDS = 0.03, 4
 
@@ -47,6 +51,14 @@ class Blur:
         fy = torch.fft.fftfreq(shape[0], device=device)[:, None]
         fx = torch.fft.rfftfreq(shape[1], device=device)[None, :]
         return cls(torch.exp(-2 * torch.pi**2 * variance * (fy**2 + fx**2)), (variance, 0.0, variance))
+
+    def coarser(self, factors: tuple[int, int]) -> Blur:
+        """The blur of pixels ``factors`` (rows, columns) times as large, on a grid of whole ones of them."""
+        rows, columns = self.transfer.shape[0] // factors[0], 2 * (self.transfer.shape[1] - 1) // factors[1]
+        below = torch.cat([self.transfer[: (rows + 1) // 2], self.transfer[-(rows // 2) :]])  # as fftfreq orders them
+        yy, yx, xx = self.moments
+        fy, fx = factors
+        return Blur(below[:, : columns // 2 + 1], (yy / fy**2, yx / (fy * fx), xx / fx**2))
 
     def _filter(self, x: Tensor, spectrum: Tensor) -> Tensor:
         return torch.fft.irfft2(torch.fft.rfft2(x) * spectrum, s=x.shape[-2:])
@@ -79,7 +91,8 @@ class Blur:
         return lifted, reliability * trust(noise_std, footprint), noise_std
 
     def describe(self, descriptor: Descriptor) -> Descriptor:
-        yy, yx, xx = self.moments
+        shrunk = min(1.0, WIDEST_TOLD**2 / max(self.moments[0], self.moments[2], 1e-12))
+        yy, yx, xx = (shrunk * m for m in self.moments)
         return replace(descriptor, psf_yy=yy, psf_yx=yx, psf_xx=xx)
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mendem.physics.operator import ForwardOperator, prox_by_cg
+from mendem.physics.block_mean import BlockMean
+from mendem.physics.blur import Blur
+from mendem.physics.operator import prox_by_cg
 from mendem.priors.condition import Descriptor
 
 
@@ -14,8 +16,8 @@ from mendem.priors.condition import Descriptor
 class Composed:
     """``second`` of what ``first`` makes of an image."""
 
-    first: ForwardOperator
-    second: ForwardOperator
+    first: Blur
+    second: BlockMean
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second.forward(self.first.forward(x))
@@ -31,3 +33,10 @@ class Composed:
 
     def describe(self, descriptor: Descriptor) -> Descriptor:
         return self.first.describe(self.second.describe(descriptor))
+
+    def in_turn(self) -> tuple[Blur, BlockMean]:
+        """Both for undoing one after the other: the blur on the pixels of the data, then the means over them.
+
+        They give the same as far as the blur leaves nothing beyond the Nyquist frequency of the data.
+        """
+        return self.first.coarser(self.second.factors), self.second

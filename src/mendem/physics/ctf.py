@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 
 import numpy as np
@@ -21,6 +22,10 @@ TERMS: dict[str, tuple[str, float | None]] = {
     "limit": ("nm", 0.0),
 }
 
+#: Side of the grid on which the strength is summed, and the spectrum of micrographs: flat to this frequency (cycles per
+#: pixel), then falling with this power.
+GRID, FLAT_TO, FALL = 256, 1 / 64, 2.5
+
 
 def wavelength_nm(kv: float) -> float:
     """Relativistic wavelength of electrons of ``kv`` kilovolts, nm."""
@@ -30,7 +35,7 @@ def wavelength_nm(kv: float) -> float:
 
 @dataclass(frozen=True)
 class ContrastTransfer:
-    """The weak-phase contrast transfer, 1 at frequency 0 so that the mean is kept.
+    """The weak-phase contrast transfer, 1 at frequency 0 so that the mean is kept, elsewhere over its `strength`.
 
     Attributes
     ----------
@@ -78,8 +83,19 @@ class ContrastTransfer:
         reach = wavelength_nm(self.kv) * abs(self.defocus) / (2 * self.pixel_nm)
         return min(60.0, max(1.0, 0.25 * reach / self.pixel_nm))
 
+    @cached_property
+    def strength(self) -> float:
+        """Root mean square over the power spectrum that micrographs have: with it divided out, contrast is kept."""
+        fy, fx = np.fft.fftfreq(GRID)[:, None], np.fft.rfftfreq(GRID)[None]
+        power = (fy**2 + fx**2 + FLAT_TO**2) ** (-FALL / 2)
+        power[0, 0] = 0
+        return max(1e-3, float(np.sqrt((power * self._raw(fy, fx) ** 2).sum() / power.sum())))
+
     def transfer(self, fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
         """At frequencies in cycles per pixel, broadcast; the sign is such that low frequencies keep their contrast."""
+        return np.where(fy**2 + fx**2 == 0, 1.0, self._raw(fy, fx) / self.strength)
+
+    def _raw(self, fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
         wave = wavelength_nm(self.kv)
         k2 = (fy**2 + fx**2) / self.pixel_nm**2
         turned = np.cos(2 * (np.arctan2(fy, fx) - np.radians(self.angle)))
@@ -88,7 +104,7 @@ class ContrastTransfer:
         value = np.sin(phase + np.arcsin(self.amplitude))
         if self.limit:
             value = value * np.exp(-k2 * self.limit**2)
-        return np.where(k2 == 0, 1.0, value)
+        return value
 
     def describe(self) -> str:
         """The optics in words."""

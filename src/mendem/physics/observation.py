@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log2, sqrt
+from math import sqrt
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ class Observation:
         return self.reliability / self.noise_std().clamp(min=1e-4) ** 2
 
     def condition(self) -> Condition:
-        """What a conditional prior is told."""
+        """What a conditional prior is told. Not the pixel size: no weights have been trained with it."""
         y, reliability, noise_std = self.operator.lift(self.y, self.reliability, self.noise_std())
         mean_variance = max(self.noise.std_at(0.0), 1e-6) ** 2
         total = sqrt(mean_variance)
@@ -79,8 +79,6 @@ class Observation:
             correlation_known=1.0,
             scan_line=min(self.noise.scan_line / total, 1.0),
             gain=max(-1.0, min(1.0, self.noise.gain / mean_variance)),
-            log2_pixel=0.0 if self.pixel_nm is None else log2(self.pixel_nm / 10),
-            pixel_known=0.0 if self.pixel_nm is None else 1.0,
         )
         return Condition(
             torch.where(reliability > 0, y, 0.0), reliability, noise_std, self.operator.describe(descriptor)

@@ -59,6 +59,7 @@ def blurring_of(image: Image, text: str, kernel: Image | None) -> Blurring:
     """What blurred an image, from the parameter ``psf`` of a task and the picture that fills its slot, which counts."""
     if kernel is None and text == "none":
         return Blurring()
+    from mendem.physics.blur import STD_PER_FWHM, WIDEST_TOLD
     from mendem.physics.point_spread import PointSpread, parse_point_spread
 
     if kernel is not None:
@@ -71,7 +72,13 @@ def blurring_of(image: Image, text: str, kernel: Image | None) -> Blurring:
         return estimated(image)
     else:
         spread = parse_point_spread(text, image.voxel_size.nm[-1] if image.voxel_size else None)
-    return Blurring(spread, (f"Point-spread function: {spread.describe()}.",))
+    said: tuple[str, ...] = (f"Point-spread function: {spread.describe()}.",)
+    if spread.kind != "ctf" and max(spread.moments[0], spread.moments[2]) > WIDEST_TOLD**2:
+        said += (
+            f"This blur is wider than the prior was trained for (a Gaussian of {WIDEST_TOLD / STD_PER_FWHM:.2g} px): "
+            "average pixels first, or trust coarse detail alone.",
+        )
+    return Blurring(spread, said)
 
 
 def estimated(image: Image) -> Blurring:

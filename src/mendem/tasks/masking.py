@@ -65,7 +65,12 @@ def masked(image: Image, choice: str, mask: Image | None) -> tuple[Image | None,
     if share == 0 and mask is not None:
         raise MendemError(f"{mask.source or 'the mask'} marks no pixel: paint what is to be filled in, or give another")
     if min(marked) == 1:
-        raise MendemError(f"{(mask or image).source or 'the mask'} marks every pixel of a slice, which leaves nothing")
+        if mask is not None:
+            raise MendemError(f"{mask.source or 'the mask'} marks every pixel of a slice, which leaves nothing")
+        raise MendemError(
+            f"{image.source or 'the image'}: all of slice {marked.index(1)} looks damaged, which leaves nothing; "
+            "give a mask"
+        )
     # What float32 holds exactly stays small.
     exact = image.dtype.kind in "bui" and image.dtype.itemsize <= 2 or image.dtype in (np.float16, np.float32)
     data = Gapped(image.data, gaps, np.dtype(np.float32 if exact else np.float64))

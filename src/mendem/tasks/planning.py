@@ -86,14 +86,14 @@ class Observer:
         from mendem.physics.operator import ForwardOperator
 
         y = patch.pixels
-        steps: list[ForwardOperator] = []
+        operator: ForwardOperator = Mask()
         if self.spread is not None:
             wanted = self.spread.binned(patch.binning / patch.scale)
             shape = y.shape[-2] * patch.scale, y.shape[-1] * patch.scale
             transfer = torch.from_numpy(wanted.transfer(shape)).to(y.device)
             transfer = transfer.to(torch.complex64 if transfer.is_complex() else torch.float32)
-            steps.append(Blur(transfer, wanted.moments))
+            operator = blur = Blur(transfer, wanted.moments)
         if patch.scale > 1:
-            steps.append(BlockMean((patch.scale, patch.scale)))
-        operator = Mask() if not steps else steps[0] if len(steps) == 1 else Composed(*steps)
+            means = BlockMean((patch.scale, patch.scale))
+            operator = means if self.spread is None else Composed(blur, means)
         return Observation(y, operator, patch.noise, patch.reliability, patch.pixel_nm)
