@@ -268,7 +268,7 @@ def test_a_window_may_close_while_a_run_is_at_work(make_napari_viewer, make_widg
     viewer.window.add_dock_widget(widget)
     widget.restore()
     wait(lambda: "raw · Denoise" in viewer.layers)
-    job, future = widget._job, widget._future
+    job, future = widget.errand._job, widget.errand._future
     viewer.close()
     wait(lambda: future.done(), 10)
     assert job.cancelled.is_set()
@@ -341,3 +341,15 @@ def test_numbers_are_readable():
         "6.12",
         "2.47e-10",
     ]
+
+
+def test_the_arrays_of_a_run_are_the_layers_alone_once_it_is_over(viewer, make_widget, wait, micrograph):
+    import gc
+    import weakref
+
+    viewer.add_image(micrograph, name="raw")
+    widget = make_widget(viewer)
+    widget.restore()
+    job = weakref.ref(widget.errand._job)
+    wait(lambda: not widget.busy)
+    wait(lambda: gc.collect() >= 0 and job() is None, 5)

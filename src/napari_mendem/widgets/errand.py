@@ -1,4 +1,4 @@
-"""A job of a task's dock widget beside the restoration itself: one at a time, with progress, cancel and messages."""
+"""A job of a task's dock widget: one at a time, with progress, cancel and messages."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class Errand(QObject):
         super().__init__(dock)
         self._dock = dock
         self._job: Job | None = None
+        self._done: Callable[[], None] | None = None
+        self._meanwhile: Callable[[], None] | None = None
         self._future: Future | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(POLL)
@@ -53,10 +55,20 @@ class Errand(QObject):
         """Whether a job is at work."""
         return self._future is not None
 
-    def start(self, job: Job, title: str, done: Callable[[], None]) -> None:
-        """Start a job; ``done`` is called in the GUI thread once it has ended well, cancelled or not."""
+    def start(
+        self, job: Job, title: str, done: Callable[[], None], meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
+        """Start a job.
+
+        Parameters
+        ----------
+        done
+            Called in the GUI thread once the job has ended well, cancelled or not.
+        meanwhile
+            Called there again and again until it has.
+        """
         dock = self._dock
-        self._job, self._done = job, done
+        self._job, self._done, self._meanwhile = job, done, meanwhile
         dock._running.append(job.cancelled)
         self._progress = RunProgress(dock.ui.progress, title)
         dock.live.pause(True)
@@ -80,14 +92,17 @@ class Errand(QObject):
 
     def _poll(self) -> None:
         job, future, dock = self._job, self._future, self._dock
-        if job is None or future is None:
+        if job is None or future is None or self._done is None or self._meanwhile is None:
             self._timer.stop()
             return
+        ended = future.done()
         self._progress.show(job.progress)
-        if not future.done():
+        if not ended:
+            self._meanwhile()
             return
         self._timer.stop()
-        self._job = self._future = None
+        done, self._job, self._future = self._done, None, None
+        self._done = self._meanwhile = None  # they hold the job and its arrays
         dock._running.remove(job.cancelled)
         self._progress.close()
         dock.ui.set_busy(False)
@@ -95,5 +110,5 @@ class Errand(QObject):
         if error is not None:
             dock._failed(error)
         else:
-            self._done()
+            done()
         dock.live.pause(False)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QWidget
 
 from mendem.errors import MendemError
 from mendem.image import Image
 from mendem.options import Options
 from mendem.tasks.base import Task
-from napari_mendem import costs, workers
+from napari_mendem import costs
 from napari_mendem.layers import Look, image_from_layer
 from napari_mendem.preferences import preferences
 from napari_mendem.results import ResultLayers
@@ -32,7 +31,6 @@ from napari_mendem.widgets.marking import Marking
 from napari_mendem.widgets.mask_field import MaskField
 from napari_mendem.widgets.measuring import Measuring
 from napari_mendem.widgets.messages import Messages
-from napari_mendem.widgets.progress import RunProgress
 from napari_mendem.workers import Preparations, Request, RestoreJob
 
 if TYPE_CHECKING:
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
     from mendem.engine import Run
-
-#: How often a running restoration is looked at, ms.
-POLL = 50
 
 
 class TaskWidget(Messages, QWidget):
@@ -64,21 +59,13 @@ class TaskWidget(Messages, QWidget):
         self._cpu_threads = chosen.cpu_threads
         self._connections = Connections()
         self._preparations = Preparations()
-        self._job: RestoreJob | None = None
         self._running: list[Event] = []
-        self._future: Future | None = None
-        self._results: ResultLayers | None = None
-        self._progress: RunProgress | None = None
         self._run: Run | None = None
         self.ui = ui = TaskLayout(self, viewer, self.task, self._connections)
         ui.options.set(budget=chosen.budget, device=chosen.device)
         self.live = Live(
             viewer, self._wanted, self.task.title, self._preparations, self._connections, chosen.cpu_threads, self
         )
-        self._timer = QTimer(self)
-        self._timer.setInterval(POLL)
-        self._timer.timeout.connect(self._poll)
-
         self.inputs = Inputs(viewer, ui.slots, self.task, self)
         self.errand = Errand(self)
         self.control = NegativeControl(self, self.errand)
@@ -109,7 +96,7 @@ class TaskWidget(Messages, QWidget):
     @property
     def busy(self) -> bool:
         """Whether a restoration, its negative control or a search is at work."""
-        return self._future is not None or self.errand.busy
+        return self.errand.busy
 
     def restore(self) -> None:
         """Restore the chosen region of the chosen image into new layers; returns at once."""
@@ -123,23 +110,27 @@ class TaskWidget(Messages, QWidget):
             self._say(str(error), alarm=True)
             return
         self.ui.live.setChecked(False)
-        self.live.pause(True)
-        self._job = RestoreJob(request, self.ui.outputs(), self._preparations, self._cpu_threads)
-        self._running.append(self._job.cancelled)
-        self._results = ResultLayers(self.viewer, self._job, Look.of(layer), self.task.title)
-        self._progress = RunProgress(self.ui.progress, f"{layer.name} · {self.task.title}")
-        self.ui.set_busy(True)
+        job = RestoreJob(request, self.ui.outputs(), self._preparations, self._cpu_threads)
+        results = ResultLayers(self.viewer, job, Look.of(layer), self.task.title)
         self._say("")
         self.errand.forget()
-        self._future = workers.submit(self._job.work)
-        self._timer.start()
+
+        def grow() -> None:
+            if results.removed:
+                job.cancel()
+            else:
+                results.grow()
+
+        def done() -> None:
+            results.finish()
+            self._conclude(job)
+
+        self.errand.start(job, f"{layer.name} · {self.task.title}", done, grow)
 
     def cancel(self) -> None:
-        """Stop the restoration; what is finished is kept and marked partial."""
+        """Stop what is at work; of a restoration, what is finished is kept and marked partial."""
         if self.busy:
             self.ui.cancel.setEnabled(False)
-        if self._job is not None:
-            self._job.cancel()
         self.errand.cancel()
 
     def request_all(self) -> Request:
@@ -256,34 +247,6 @@ class TaskWidget(Messages, QWidget):
         memory = words.size(costs.bytes_of(run, self.ui.outputs()))
         about = "" if seconds is None or seconds < 1 else "about "
         self.ui.cost.setText(memory if seconds is None else f"{about}{words.duration(seconds)}, {memory}")
-
-    # While a restoration runs.
-
-    def _poll(self) -> None:
-        job, future, results, progress = self._job, self._future, self._results, self._progress
-        if job is None or future is None or results is None or progress is None:
-            self._timer.stop()
-            return
-        done = future.done()
-        progress.show(job.progress)
-        if results.removed:
-            job.cancel()
-        elif not done:
-            results.grow()
-        if not done:
-            return
-        self._timer.stop()
-        self._future = self._job = self._results = self._progress = None
-        self._running.clear()
-        progress.close()
-        self.ui.set_busy(False)
-        error = future.exception()
-        if error is not None:
-            self._failed(error)
-        else:
-            results.finish()
-            self._conclude(job)
-        self.live.pause(False)
 
     def _conclude(self, job: RestoreJob) -> None:
         if job.run is not None and self._wanted_image() is job.request.image.data:
