@@ -62,6 +62,11 @@ def image_from_layer(layer: ImageLayer) -> Image:
     )
 
 
+def unwrapped(viewer: Any) -> Any:
+    """The viewer itself: napari hands docks a proxy, which gives the same layer as another object each time."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
 @dataclass(frozen=True)
 class Look:
     """Where a layer lies and how it is shown, taken when a run starts: the layer may be gone when it ends."""

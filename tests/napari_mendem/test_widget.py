@@ -353,3 +353,47 @@ def test_the_arrays_of_a_run_are_the_layers_alone_once_it_is_over(viewer, make_w
     job = weakref.ref(widget.errand._job)
     wait(lambda: not widget.busy)
     wait(lambda: gc.collect() >= 0 and job() is None, 5)
+
+
+def test_in_a_real_dock_results_lie_below_what_is_drawn_and_a_closed_dock_leaves_no_preview(
+    make_napari_viewer, tiny_prior, wait, micrograph
+):
+    """napari hands docks a proxy of the viewer, which gives each layer as a new object."""
+    viewer = make_napari_viewer(show=True)
+    raw = viewer.add_image(micrograph, name="raw")
+    shapes = viewer.add_shapes([[[10, 10], [40, 40]]], shape_type="rectangle", name="scratch")
+    dock, widget = viewer.window.add_plugin_dock_widget("napari-mendem", "Denoise")
+    widget.ui.options.set(prior=tiny_prior, device="cpu")
+    widget.ui.image.choose(raw)
+    widget.ui.live.setChecked(True)
+    wait(lambda: live_layer(viewer) is not None and not widget.live.preview.busy)
+    assert [layer is shapes for layer in viewer.layers] == [False, False, True]
+    widget.ui.live.setChecked(False)
+    widget.restore()
+    wait(lambda: not widget.busy)
+    assert list(viewer.layers)[-1] is shapes and "raw · Denoise" in viewer.layers
+    widget.ui.live.setChecked(True)
+    wait(lambda: live_layer(viewer) is not None)
+    viewer.window.remove_dock_widget(dock)
+    wait(lambda: live_layer(viewer) is None)
+
+
+def test_another_task_hides_the_answer_of_the_last_one(viewer, make_widget, wait, micrograph):
+    viewer.add_image(micrograph, name="raw")
+    widget = make_widget(viewer)
+    widget.restore()
+    wait(lambda: not widget.busy)
+    assert widget.ui.chi2.isVisibleTo(widget)
+    widget.ui.parameters.set(noise=12.0)
+    assert not widget.ui.chi2.isVisibleTo(widget)
+
+
+def test_draw_makes_a_layer_of_its_own_beside_other_shapes(viewer, make_widget, wait, micrograph):
+    viewer.add_image(micrograph, name="raw")
+    mask = viewer.add_shapes([[[10, 10], [40, 40]]], shape_type="rectangle", name="my mask")
+    widget = make_widget(viewer)
+    widget.ui.region.draw.click()
+    drawn = viewer.layers.selection.active
+    assert drawn is not mask and len(mask.data) == 1
+    drawn.add_rectangles([[20, 30], [79, 99]])
+    assert widget.request().region == (20, 80, 30, 100)

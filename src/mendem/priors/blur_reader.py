@@ -49,8 +49,8 @@ def read_blur(image: Image, weights: Path | None = None) -> BlurEstimate:
     where = image.source or "the image"
     if min(image.plane_shape) < SMALLEST:
         raise MendemError(
-            f"{where} has {image.plane_shape[0]} x {image.plane_shape[1]} pixels: too few to tell its blur from; state "
-            "it, as in gaussian:3px"
+            f"{where} has {image.plane_shape[0]} x {image.plane_shape[1]} pixels: too few to tell its blur from; "
+            "choose another blur (as in gaussian:3px)"
         )
     windows = _windows(image)
     if windows is None:

@@ -92,7 +92,7 @@ def estimated(image: Image) -> Blurring:
         said = "No blur was found" if blur.fwhm_px < LEAST else "A blur cannot be told for sure"
         said += (
             f" ({blur.fwhm_px:.1f} ± {blur.std_px:.1f} px full width at half maximum), and none is undone. Only a "
-            "round blur is looked for; if you know better, state it as in gaussian:3px or motion:8px@30."
+            "round blur is looked for; if you know better, choose another blur (as in gaussian:3px or motion:8px@30)."
         )
         return Blurring(None, (said,), found)
     said = f"Blur estimated: {blur.describe()}."

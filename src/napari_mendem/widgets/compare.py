@@ -17,6 +17,7 @@ from napari_mendem.compare.background import Background
 from napari_mendem.compare.line import line_layer, start_line
 from napari_mendem.compare.partners import input_of, is_restoration
 from napari_mendem.compare.plane import Plane, overlap
+from napari_mendem.layers import unwrapped
 from napari_mendem.widgets.compare_half import HalfData
 from napari_mendem.widgets.compare_layout import KEY, CompareLayout
 from napari_mendem.widgets.compare_modes import Modes
@@ -49,7 +50,7 @@ class CompareWidget(QWidget):
 
     def __init__(self, napari_viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.viewer = viewer = napari_viewer
+        self.viewer = viewer = unwrapped(napari_viewer)
         self.setObjectName("compare")
         self._connections, self._layer_connections = Connections(), Connections()
         self._watched: tuple[object, ...] = ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qtpy.QtCore import QObject, QTimer
 
+from mendem.errors import MendemError
 from napari_mendem import workers
 from napari_mendem.widgets.progress import RunProgress
 from napari_mendem.widgets.words import unbroken
@@ -109,6 +110,7 @@ class Errand(QObject):
         error = future.exception()
         if error is not None:
             dock._failed(error)
+            self.say(str(error) if isinstance(error, MendemError) else "")
         else:
             done()
         dock.live.pause(False)

@@ -111,8 +111,6 @@ class RegionField(QWidget):
         return None if self._layer is None else current_slice(self._viewer, self._layer)
 
     def _shapes(self) -> Shapes | None:
-        """The layer with the rectangle: the active one, else ours, else the last there is."""
-        layers = [layer for layer in self._viewer.layers if isinstance(layer, Shapes)]
-        active = self._viewer.layers.selection.active
-        ours = [layer for layer in layers if layer.name == RECTANGLE_LAYER]
-        return active if active in layers else (ours or layers or [None])[-1]
+        """The layer that `start_drawing` made; any other of shapes may be a mask, or a line of another tool."""
+        made = [layer for layer in self._viewer.layers if isinstance(layer, Shapes) and layer.metadata.get(TOOL)]
+        return ([layer for layer in made if layer.name == RECTANGLE_LAYER] or [None])[-1]

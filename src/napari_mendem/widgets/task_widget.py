@@ -16,9 +16,9 @@ from mendem.image import Image
 from mendem.options import Options
 from mendem.tasks.base import Task
 from napari_mendem import costs
-from napari_mendem.layers import Look, image_from_layer
+from napari_mendem.layers import Look, image_from_layer, unwrapped
 from napari_mendem.preferences import preferences
-from napari_mendem.results import ResultLayers
+from napari_mendem.results import PreviewLayer, ResultLayers
 from napari_mendem.widgets import words
 from napari_mendem.widgets.blur_field import BlurField
 from napari_mendem.widgets.connections import Connections
@@ -53,7 +53,7 @@ class TaskWidget(Messages, QWidget):
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.viewer = viewer
+        self.viewer = viewer = unwrapped(viewer)
         self.setObjectName(self.task.name)
         chosen = preferences()
         self._cpu_threads = chosen.cpu_threads
@@ -61,6 +61,7 @@ class TaskWidget(Messages, QWidget):
         self._preparations = Preparations()
         self._running: list[Event] = []
         self._run: Run | None = None
+        self._answered: tuple[Task, Options] | None = None
         self.ui = ui = TaskLayout(self, viewer, self.task, self._connections)
         ui.options.set(budget=chosen.budget, device=chosen.device)
         self.live = Live(
@@ -87,7 +88,7 @@ class TaskWidget(Messages, QWidget):
         self._connections.make(viewer.layers.events.removed, self._layer_removed)
         connected = self._connections, self.inputs.connections, *(m.connections for m in self.measuring)
         # Nothing below may hold this widget: it runs when Qt has deleted it.
-        self.destroyed.connect(partial(_shut, connected, self.live.preview.running, self._running))
+        self.destroyed.connect(partial(_shut, connected, self.live.preview.running, self._running, self.live.output))
         self._image_changed()
         ui.live.setChecked(chosen.live)
 
@@ -122,6 +123,9 @@ class TaskWidget(Messages, QWidget):
                 results.grow()
 
         def done() -> None:
+            if results.removed:
+                self.errand.say("The growing result was removed: cancelled, and nothing is kept.")
+                return
             results.finish()
             self._conclude(job)
 
@@ -170,10 +174,19 @@ class TaskWidget(Messages, QWidget):
         return None if layer is None else (layer, self._whole(layer))
 
     def _changed(self) -> None:
-        if self._complaint:  # about what the fields said before
+        if self._complaint or self._outdated():  # about what the fields said before
             self._say("")
         self._estimate()
         self.live.ask()
+
+    def _outdated(self) -> bool:
+        """Whether the answer that is told was to other fields; it is hidden then."""
+        fields = self.ui.parameters.values(), self.ui.options.values()
+        if self._answered is None or self._answered == fields:
+            return False
+        self._answered = None
+        self.ui.chi2.setVisible(False)
+        return True
 
     def _image_changed(self) -> None:
         layer = self.ui.image.layer
@@ -253,12 +266,15 @@ class TaskWidget(Messages, QWidget):
             self._run = job.run
         summary = job.summary
         if summary is None or not job.rows:
-            self._say("Cancelled before anything was finished.")
+            self.errand.say("Cancelled before anything was finished.")
             return
         said = [f"Cancelled: {summary.finished} of {summary.blocks} blocks are complete."] if summary.partial else []
         assert job.provenance is not None
         self._say("\n".join([*said, *job.provenance["notes"]]))
         assert job.run is not None
+        if self._wanted_image() is not job.request.image.data:  # it would be read as about the image that is chosen
+            return
+        self._answered = job.request.task, job.request.options
         answer = words.about_answer(job.run, summary.chi2)
         self.ui.chi2.setText(answer)
         self.ui.chi2.setToolTip(words.ANSWER_TOOLTIP)
@@ -276,9 +292,11 @@ class TaskWidget(Messages, QWidget):
         return super().sizeHint().expandedTo(QSize(300, 0))
 
     def hideEvent(self, event: object) -> None:
-        """A hidden dock computes nothing."""
+        """A hidden dock computes nothing, and leaves no preview behind."""
         super().hideEvent(event)
         self.live.pause(True)
+        if not event.spontaneous():  # type: ignore[attr-defined]  # closed, or behind another dock: not minimised
+            self.live.output.remove()
 
     def showEvent(self, event: object) -> None:
         super().showEvent(event)
@@ -294,10 +312,15 @@ class TaskWidget(Messages, QWidget):
 
 
 def _shut(
-    connections: tuple[Connections, ...], previewing: list[Event], restoring: list[Event], _: object = None
+    connections: tuple[Connections, ...],
+    previewing: list[Event],
+    restoring: list[Event],
+    preview: PreviewLayer,
+    _: object = None,
 ) -> None:
-    """Leave nothing at work and nothing connected behind a widget that is gone."""
+    """Leave nothing at work, nothing connected and no preview behind a widget that is gone."""
     for made in connections:
         made.cut()
     for cancelled in (*previewing, *restoring):
         cancelled.set()
+    preview.remove()
