@@ -137,7 +137,7 @@ def run(side: int = 2048) -> list[dict[str, Any]]:
             spin_for(wait)
             asked = time.perf_counter()
             widget.cancel()
-            job, future = widget._job, widget._future
+            job, future = widget.errand._job, widget.errand._future
             spin(lambda future=future: future is None or future.done())
             delays.append(time.perf_counter() - asked)
             spin(lambda: not widget.busy)
