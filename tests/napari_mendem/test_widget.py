@@ -397,3 +397,19 @@ def test_draw_makes_a_layer_of_its_own_beside_other_shapes(viewer, make_widget, 
     assert drawn is not mask and len(mask.data) == 1
     drawn.add_rectangles([[20, 30], [79, 99]])
     assert widget.request().region == (20, 80, 30, 100)
+
+
+def test_docks_lie_behind_one_another_and_the_one_behind_has_no_preview(
+    make_napari_viewer, tiny_prior, wait, micrograph
+):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(micrograph, name="raw")
+    dock, widget = viewer.window.add_plugin_dock_widget("napari-mendem", "Denoise")
+    widget.ui.options.set(prior=tiny_prior, device="cpu")
+    widget.ui.live.setChecked(True)
+    wait(lambda: live_layer(viewer) is not None and not widget.live.preview.busy)
+    other, _ = viewer.window.add_plugin_dock_widget("napari-mendem", "Compare")
+    wait(lambda: live_layer(viewer) is None)
+    assert dock.geometry().intersects(other.geometry()) or dock.visibleRegion().isEmpty()
+    dock.raise_()
+    wait(lambda: live_layer(viewer) is not None)

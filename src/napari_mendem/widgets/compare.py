@@ -23,6 +23,7 @@ from napari_mendem.widgets.compare_layout import KEY, CompareLayout
 from napari_mendem.widgets.compare_modes import Modes
 from napari_mendem.widgets.compare_numbers import Numbers
 from napari_mendem.widgets.connections import Connections
+from napari_mendem.widgets.tabs import share_place
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -93,6 +94,7 @@ class CompareWidget(QWidget):
         self.destroyed.connect(partial(_shut, connections, modes.view, modes.drag, modes.key, self.half.running))
         self._choose_at_start()
         self._pair_changed()
+        share_place(self)
 
     # What scripts and tests drive.
 

@@ -31,6 +31,7 @@ from napari_mendem.widgets.marking import Marking
 from napari_mendem.widgets.mask_field import MaskField
 from napari_mendem.widgets.measuring import Measuring
 from napari_mendem.widgets.messages import Messages
+from napari_mendem.widgets.tabs import share_place
 from napari_mendem.workers import Preparations, Request, RestoreJob
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class TaskWidget(Messages, QWidget):
         self.destroyed.connect(partial(_shut, connected, self.live.preview.running, self._running, self.live.output))
         self._image_changed()
         ui.live.setChecked(chosen.live)
+        share_place(self, self._in_front)
 
     # What scripts and tests drive.
 
@@ -291,12 +293,20 @@ class TaskWidget(Messages, QWidget):
         """As wide as the information needs to be read well."""
         return super().sizeHint().expandedTo(QSize(300, 0))
 
-    def hideEvent(self, event: object) -> None:
-        """A hidden dock computes nothing, and leaves no preview behind."""
-        super().hideEvent(event)
-        self.live.pause(True)
-        if not event.spontaneous():  # type: ignore[attr-defined]  # closed, or behind another dock: not minimised
+    def _in_front(self, front: bool) -> None:
+        """A dock that is closed or behind another one computes no preview, and leaves none behind."""
+        if not front:
+            self.live.pause(True)
             self.live.output.remove()
+        elif not self.busy:
+            self.live.pause(False)
+
+    def hideEvent(self, event: object) -> None:
+        super().hideEvent(event)
+        if event.spontaneous():  # type: ignore[attr-defined]  # the window is minimised
+            self.live.pause(True)
+        else:
+            self._in_front(False)
 
     def showEvent(self, event: object) -> None:
         super().showEvent(event)
