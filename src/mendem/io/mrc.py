@@ -269,7 +269,8 @@ def _new_header(
         fields["m"] = [grid[order.index(d)] for d in range(3)]
     lengths = dict(zip(axes, voxel_size.values, strict=True))
     per_unit = 1.0 if voxel_size.unit == "angstrom" else NM_PER_UNIT[voxel_size.unit] * 10
-    spans = [lengths.get("x"), lengths.get("y"), lengths.get("z")]
+    # Where there is no depth, that of a pixel's width: other programs divide by it.
+    spans = [lengths.get("x"), lengths.get("y"), lengths["z"] if "z" in axes else lengths.get("x")]
     for d in range(3):
         span = spans[order.index(d)]
         fields["cell"][d] = 0 if span is None else span * per_unit * int(fields["m"][d])
