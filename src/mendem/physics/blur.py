@@ -8,6 +8,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
+from mendem.physics.expected_power import FALL, FLAT_TO
 from mendem.physics.filling import filled
 from mendem.physics.lifting import trust
 from mendem.physics.operator import is_constant, prox_by_cg
@@ -15,10 +16,6 @@ from mendem.priors.condition import Descriptor
 
 #: Standard deviation of a Gaussian in units of its full width at half maximum.
 STD_PER_FWHM = 1 / 2.3548200450309493
-
-#: The power spectrum of micrographs, as the lift assumes it: flat to this frequency (cycles per pixel), then falling
-#: with this power.
-FLAT_TO, FALL = 1 / 64, 2.5
 
 #: Largest standard deviation of a point-spread function that the network is told, pixels: wider ones are not drawn in
 #: training (`mendem.training.point_spread`), and larger numbers make its answer explode.
@@ -55,7 +52,9 @@ class Blur:
     def coarser(self, factors: tuple[int, int]) -> Blur:
         """The blur of pixels ``factors`` (rows, columns) times as large, on a grid of whole ones of them."""
         rows, columns = self.transfer.shape[0] // factors[0], 2 * (self.transfer.shape[1] - 1) // factors[1]
-        below = torch.cat([self.transfer[: (rows + 1) // 2], self.transfer[-(rows // 2) :]])  # as fftfreq orders them
+        below = torch.cat(
+            [self.transfer[: (rows + 1) // 2], self.transfer[self.transfer.shape[0] - rows // 2 :]]
+        )  # as fftfreq orders them
         yy, yx, xx = self.moments
         fy, fx = factors
         return Blur(below[:, : columns // 2 + 1], (yy / fy**2, yx / (fy * fx), xx / fx**2))

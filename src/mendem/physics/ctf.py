@@ -10,6 +10,7 @@ from math import sqrt
 import numpy as np
 
 from mendem.errors import MendemError
+from mendem.physics.expected_power import FALL, FLAT_TO
 
 #: What ``ctf:`` may state: its unit, and its value when left out (None must be given).
 TERMS: dict[str, tuple[str, float | None]] = {
@@ -22,9 +23,8 @@ TERMS: dict[str, tuple[str, float | None]] = {
     "limit": ("nm", 0.0),
 }
 
-#: Side of the grid on which the strength is summed, and the spectrum of micrographs: flat to this frequency (cycles per
-#: pixel), then falling with this power.
-GRID, FLAT_TO, FALL = 256, 1 / 64, 2.5
+#: Side of the grid on which the strength is summed.
+GRID = 256
 
 
 def wavelength_nm(kv: float) -> float:

@@ -7,10 +7,11 @@ import math
 import torch
 from torch import Tensor
 
+from mendem.physics.blur import WIDEST_TOLD
 from mendem.training.noise_draws import uniform
 
 #: Standard deviations of the point-spread function along its long axis, pixels.
-STD = (0.4, 3.2)
+STD = (0.4, WIDEST_TOLD)
 
 
 def point_spread(generator: torch.Generator, size: int) -> tuple[Tensor, tuple[float, float, float]]:
