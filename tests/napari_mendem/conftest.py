@@ -46,6 +46,16 @@ def micrograph() -> np.ndarray:
 
 
 @pytest.fixture
+def viewer():
+    """A viewer without a window."""
+    from napari.components import ViewerModel
+
+    made = ViewerModel()
+    made.canvas.size = (400, 400)
+    return made
+
+
+@pytest.fixture
 def said(monkeypatch) -> list[str]:
     """All notifications."""
     heard: list[str] = []

@@ -22,13 +22,6 @@ NM = {"scale": (5, 5), "units": ("nm", "nm")}
 
 
 @pytest.fixture
-def viewer() -> ViewerModel:
-    made = ViewerModel()
-    made.canvas.size = (400, 400)
-    return made
-
-
-@pytest.fixture
 def pair(viewer):
     """An image, the spread and the result of its restoration, and something above all of them."""
     rng = np.random.default_rng(0)

@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication, QPushButton
 
 import mendem
@@ -20,13 +19,6 @@ from napari_mendem.widgets.inpaint import InpaintWidget
 from napari_mendem.widgets.mend import MendWidget
 
 PLACE = {"scale": (4, 3), "translate": (7, -5), "rotate": 20, "units": ("nm", "nm")}
-
-
-@pytest.fixture
-def viewer() -> ViewerModel:
-    made = ViewerModel()
-    made.canvas.size = (400, 400)
-    return made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from qtpy.QtWidgets import QPushButton
 
 from napari_mendem.picked import BEAD_LAYER, EDGE_LAYER, pick_of, pointing_layer
@@ -12,13 +11,6 @@ from napari_mendem.widgets.deblur import DeblurWidget
 
 #: Full width at half maximum of the blur in the picture, pixels.
 FWHM = 5.0
-
-
-@pytest.fixture
-def viewer() -> ViewerModel:
-    made = ViewerModel()
-    made.canvas.size = (400, 400)
-    return made
 
 
 @pytest.fixture

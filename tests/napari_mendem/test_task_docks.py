@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 
 import mendem
@@ -24,13 +23,6 @@ CHOICES = {
     "inpaint": ({"keep_measured": False}, Inpaint(keep_measured=False)),
     "mend": ({"mask": "auto", "psf": "disc:2px", "factor": 2}, Mend(mask="auto", psf="disc:2px", factor=2)),
 }
-
-
-@pytest.fixture
-def viewer() -> ViewerModel:
-    made = ViewerModel()
-    made.canvas.size = (400, 400)
-    return made
 
 
 @pytest.fixture
