@@ -5,8 +5,8 @@
 >>> io.write("tomogram.tif", image)                                            # doctest: +SKIP
 """
 
-from mendem.io.files import SUFFIXES, open_writer, read, write
+from mendem.io.files import SUFFIXES, open_writer, read, read_levels, write
 from mendem.io.lazy import LazyArray
-from mendem.io.output import ImageWriter
+from mendem.io.writer import ImageWriter
 
-__all__ = ["SUFFIXES", "ImageWriter", "LazyArray", "open_writer", "read", "write"]
+__all__ = ["SUFFIXES", "ImageWriter", "LazyArray", "open_writer", "read", "read_levels", "write"]

@@ -11,17 +11,16 @@ import numpy as np
 
 from mendem.errors import MendemError
 from mendem.image import SPATIAL_AXES, Image, VoxelSize
-from mendem.io import mrc, tiff, tiff_write, vendor
-from mendem.io.output import ImageWriter
+from mendem.io import mrc, tiff, tiff_write, vendor, zarr_read, zarr_write
+from mendem.io.copying import copy
+from mendem.io.output import is_zarr
+from mendem.io.writer import ImageWriter, Target
 
 #: Images of more bytes than this stay on disk when they are opened.
 LAZY_ABOVE = 64 << 20
 
 #: Room in the record for a provenance that grows until the run ends.
 PROVENANCE_ROOM = 16 << 10
-
-#: Pixels are copied from image to file in pieces of about this many bytes.
-COPY_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,17 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     read: Callable[[str], Image]
-    open_writer: Callable[..., ImageWriter] | None = None
+    open_writer: Callable[[Target], ImageWriter] | None = None
     matches: Callable[[bytes], bool] = lambda start: False
     packed: bool = False
 
 
+ZARR = Format("OME-Zarr", zarr_read.SUFFIXES, zarr_read.read, zarr_write.open_writer)
+
 FORMATS = (
     Format("TIFF", tiff.SUFFIXES, tiff.read, tiff_write.open_writer, tiff.matches),
     Format("MRC", mrc.SUFFIXES, mrc.read, mrc.open_writer, mrc.matches, packed=True),
+    ZARR,
     Format("vendor", vendor.SUFFIXES, vendor.read),
 )
 
@@ -63,7 +65,8 @@ def read(path: str | os.PathLike, voxel_size: VoxelSize | None = None, lazy_abov
     Parameters
     ----------
     path
-        File with one of ``SUFFIXES.readable``; TIFF and MRC are also known by their first bytes.
+        File with one of ``SUFFIXES.readable``; TIFF and MRC are also known by their first bytes, and a zarr, or a level
+        inside of one such as ``x.zarr/0``, by the metadata in the folder. Of several levels the finest is read.
     voxel_size
         Replaces what the file says: one length for all spatial axes, or one for each of them, or one for each axis.
     lazy_above
@@ -103,6 +106,7 @@ def write(
     image: Image,
     provenance: dict[str, Any] | None = None,
     overwrite: bool = False,
+    ome_zarr: str | None = None,
 ) -> None:
     """Write an image in its own dtype; an image on disk is copied in pieces.
 
@@ -116,6 +120,8 @@ def write(
         Whatever JSON can hold; that of the image (``metadata["mendem"]``) when left out.
     overwrite
         Whether an existing file may be replaced.
+    ome_zarr
+        As of `open_writer`.
 
     Raises
     ------
@@ -124,16 +130,9 @@ def write(
     """
     if provenance is None:
         provenance = image.metadata.get("mendem")
-    with _open_writer(
-        path, image.shape, image.dtype, image.axes, image.voxel_size, provenance, image.metadata, overwrite, room=0
-    ) as writer:
-        height, width = image.plane_shape
-        rows = max(1, COPY_BYTES // (width * image.dtype.itemsize))
-        # Less than a chunk of a dask array would compute that chunk again for each piece.
-        rows = max(rows, *getattr(image.data, "chunks", ((1,), (1,)))[-2])
-        for plane in range(image.plane_count):
-            for y in range(0, height, rows):
-                writer.put(plane, y, 0, image.read(plane, slice(y, min(y + rows, height))))
+    like = image.shape, image.dtype, image.axes, image.voxel_size
+    with _open_writer(path, *like, provenance, image.metadata, overwrite, room=0, ome_zarr=ome_zarr) as writer:
+        copy(image, writer)
 
 
 def open_writer(
@@ -145,11 +144,14 @@ def open_writer(
     provenance: dict[str, Any] | None = None,
     metadata: dict[str, Any] | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    ome_zarr: str | None = None,
 ) -> ImageWriter:
-    """Open a file to be written piece by piece, in any order, with none of it held in memory.
+    """Open a file to be written piece by piece, in any order, with little of it held in memory.
 
     Use it as a context manager: the file appears under its name when the block ends well, and not at all otherwise.
-    `ImageWriter.put` writes a rectangle, `ImageWriter.set_provenance` changes the provenance before the end.
+    `ImageWriter.put` writes a rectangle, `ImageWriter.put_box` a box of planes, `ImageWriter.set_provenance` changes
+    the provenance before the end.
 
     Parameters
     ----------
@@ -160,20 +162,41 @@ def open_writer(
     provenance
         Whatever JSON can hold.
     metadata
-        That of the input, from which MRC origin, labels and extended header are kept.
+        That of the input, from which are kept: MRC origin, labels and extended header, or the place of an OME-Zarr.
     overwrite
-        Whether an existing file may be replaced.
+        Whether an existing file may be replaced. A folder is replaced only by a zarr, and only if it is one.
+    resume
+        Whether a run that was killed or failed can be continued. The unfinished output is then ``<path>.part``; it
+        stays when the block is left by an exception or the process dies, and the next writer that is opened with
+        ``resume`` goes on with it (``ImageWriter.resumed``): what was put before the last `ImageWriter.flush` is there.
+        One that was left by an image of another shape, axes, dtype, voxel size or format is refused, and so is a
+        second process that would write it at the same time. Without ``resume`` such a part is neither used nor removed.
+    ome_zarr
+        Version of OME-Zarr, "0.5" (zarr 3, the default) or "0.4" (zarr 2), for targets that are zarrs.
 
     Raises
     ------
     MendemError
-        The file exists, cannot be written, the disk is too small, or the format does not hold such pixels.
+        The file exists, cannot be written, the disk is too small, the format does not hold such pixels, or what is to
+        be resumed belongs to something else.
     """
     # An image checks that axes, shape and voxel size belong together.
     like = Image(np.broadcast_to(np.zeros((), dtype), tuple(shape)), tuple(axes), voxel_size, source=os.fspath(path))
-    return _open_writer(
-        path, like.shape, like.dtype, like.axes, like.voxel_size, provenance, metadata, overwrite, PROVENANCE_ROOM
-    )
+    about = like.shape, like.dtype, like.axes, like.voxel_size
+    return _open_writer(path, *about, provenance, metadata, overwrite, PROVENANCE_ROOM, resume, ome_zarr)
+
+
+def read_levels(path: str | os.PathLike) -> list[Image]:
+    """Open a zarr folder with all its levels, the finest first; their pixels stay on disk.
+
+    Raises
+    ------
+    MendemError
+        The path is not a zarr, or a damaged one.
+    """
+    path = os.fspath(path)
+    _format_to_read(path)
+    return zarr_read.read_levels(path)
 
 
 def _open_writer(
@@ -186,17 +209,23 @@ def _open_writer(
     metadata: dict[str, Any] | None,
     overwrite: bool,
     room: int,
+    resume: bool = False,
+    ome_zarr: str | None = None,
 ) -> ImageWriter:
     path = os.fspath(path)
     known = _by_suffix(path)
     if known is None or known.open_writer is None:
         raise MendemError(f"cannot write {path}: give it a suffix that can be written ({', '.join(SUFFIXES.writable)})")
+    if ome_zarr is not None and known is not ZARR:
+        raise MendemError(f"cannot write {path} as OME-Zarr {ome_zarr}: give it the suffix .zarr")
     dtype = np.dtype(dtype).newbyteorder("=")
-    return known.open_writer(path, shape, dtype, axes, voxel_size, provenance, metadata or {}, overwrite, room)
+    voxel_size = voxel_size or VoxelSize.unknown(len(shape))
+    about = shape, dtype, axes, voxel_size, provenance, metadata or {}, overwrite, room, resume, ome_zarr
+    return known.open_writer(Target(path, *about))
 
 
 def _by_suffix(path: str, reading: bool = False) -> Format | None:
-    name = os.path.basename(path).lower()
+    name = os.path.basename(path.rstrip("/\\")).lower()
     for known in FORMATS:
         plain = name.removesuffix(".gz").removesuffix(".bz2") if known.packed and reading else name
         if plain.endswith(known.suffixes):
@@ -205,8 +234,12 @@ def _by_suffix(path: str, reading: bool = False) -> Format | None:
 
 
 def _format_to_read(path: str) -> Format:
+    if is_zarr(path):
+        return ZARR
     if os.path.isdir(path):
-        raise MendemError(f"{path} is a folder; give a file")
+        if _by_suffix(path) is ZARR:
+            raise MendemError(f"{path} is not a zarr in spite of its name: the folder has no zarr.json or .zgroup")
+        raise MendemError(f"{path} is a folder; give a file, or a folder that is a zarr")
     try:
         with open(path, "rb") as file:
             start = file.read(256)
@@ -225,6 +258,8 @@ def _format_to_read(path: str) -> Format:
         raise MendemError(f"{path} is of an unknown kind; these can be read: {', '.join(SUFFIXES.readable)}")
     if named.name == "TIFF":
         raise MendemError(f"{path} is not a TIFF file in spite of its name; save it again as TIFF")
+    if named is ZARR:
+        raise MendemError(f"{path} is a file, and a zarr is a folder; unpack it if it is an archive")
     return named
 
 

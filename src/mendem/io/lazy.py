@@ -156,11 +156,15 @@ class LazyArray:
         ranges, dropped = _ranges(key, self.shape)
         out = np.empty([len(r) for r in ranges], self.dtype)
         if out.size:
-            for position in np.ndindex(out.shape[:-2]):
-                index = [r[i] for r, i in zip(ranges[:-2], position, strict=True)]
-                plane = int(np.ravel_multi_index(index, self.shape[:-2])) if index else 0
-                self._fill(out[position], plane, ranges[-2], ranges[-1])
+            self._read(out, ranges)
         return out[tuple(0 if drop else slice(None) for drop in dropped)]
+
+    def _read(self, out: np.ndarray, ranges: list[range]) -> None:
+        """Fill ``out`` with the pixels at the indices ``ranges`` of the axes; none of them is empty."""
+        for position in np.ndindex(out.shape[:-2]):
+            index = [r[i] for r, i in zip(ranges[:-2], position, strict=True)]
+            plane = int(np.ravel_multi_index(index, self.shape[:-2])) if index else 0
+            self._fill(out[position], plane, ranges[-2], ranges[-1])
 
     def _fill(self, out: np.ndarray, plane: int, rows: range, columns: range) -> None:
         x0, x1 = min(columns[0], columns[-1]), max(columns[0], columns[-1]) + 1

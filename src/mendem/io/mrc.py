@@ -20,7 +20,8 @@ from mendem.image import NM_PER_UNIT, SPATIAL_AXES, Image, VoxelSize
 from mendem.io import record
 from mendem.io.lazy import CastPlanes, LazyArray, RawPlanes
 from mendem.io.mrc_header import HEADER, IMOD_STAMP, RMS_UNKNOWN, SIGNED_BYTES, Header, parse, set_statistics
-from mendem.io.output import ImageWriter, PartFile, plain_words
+from mendem.io.output import PartFile, plain_words
+from mendem.io.writer import FileWriter, ImageWriter, Layout, Target
 
 SUFFIXES = (".mrc", ".mrcs", ".map", ".rec", ".st", ".ali")
 STACK_SUFFIXES = (".mrcs", ".st", ".ali")
@@ -93,18 +94,9 @@ def read(path: str) -> Image:
     return Image(data, axes, voxel_size, metadata, path)
 
 
-def open_writer(
-    path: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    axes: tuple[str, ...],
-    voxel_size: VoxelSize,
-    provenance: dict[str, Any] | None,
-    metadata: dict[str, Any],
-    overwrite: bool,
-    room: int,
-) -> ImageWriter:
+def open_writer(target: Target) -> ImageWriter:
     """See `mendem.io.open_writer`. ``metadata["mrc"]`` of the input keeps origin, labels and extended header."""
+    path, shape, dtype = target.path, target.shape, target.dtype
     if dtype.name not in WRITABLE:
         raise MendemError(
             f"cannot write {path}: MRC has no pixels of type {dtype.name}; write a .tif, or ask for float32 (--dtype)"
@@ -112,37 +104,49 @@ def open_writer(
     if not 2 <= len(shape) <= 4:
         raise MendemError(f"cannot write {path}: MRC holds 2 to 4 dimensions, not {len(shape)}; write a .tif")
     stored = np.dtype(WRITABLE[dtype.name][1])
-
-    def pack(provenance: dict[str, Any] | None, size: int | None = None) -> bytes:
-        return record.pack(axes, shape, dtype, voxel_size, provenance, size)
-
-    text = pack(provenance)
-    kept = _kept(metadata.get("mrc"), shape)
-    fields, before = _new_header(shape, dtype, axes, voxel_size, kept)
+    kept = _kept(target.metadata.get("mrc"), shape)
+    fields, before = _new_header(shape, dtype, target.axes, target.voxel_size, kept)
     # Readers of FEI headers count whole records of 768 or 888 bytes, so the length stays a multiple of those.
     unit = {b"FEI1": 768, b"FEI2": 888}.get(bytes(fields["exttyp"]), 16) if before else 16
-    total = len(before) + len(text) + room + len(FOOTER) + 8
+    total = len(before) + len(target.record(target.provenance)) + target.room + len(FOOTER) + 8
     total += -total % unit
     size = total - len(before) - len(FOOTER) - 8
     fields["nsymbt"] = total
-    _add_label(fields, provenance)
+    _add_label(fields, target.provenance)
 
-    def finish(file: Any, writer: ImageWriter) -> None:
+    def finish(file: Any, writer: FileWriter) -> None:
         set_statistics(fields, writer.bands())
         file.seek(0)
         file.write(fields.tobytes())
 
-    pixel_bytes = int(np.prod(shape, dtype=object)) * stored.itemsize
-    part = PartFile(path, HEADER.itemsize + total + pixel_bytes, overwrite)
+    nbytes = HEADER.itemsize + total + int(np.prod(shape, dtype=object)) * stored.itemsize
+    part = PartFile(path, nbytes, target.overwrite, target.resume)
     try:
-        with plain_words(part.target), open(part.path, "r+b") as file:
-            file.write(fields.tobytes() + before + pack(provenance, size) + size.to_bytes(8, "little") + FOOTER)
-            file.truncate(HEADER.itemsize + total + pixel_bytes)
-        offset = HEADER.itemsize + len(before)
-        return ImageWriter(part, shape, dtype, stored, HEADER.itemsize + total, lambda p: pack(p, size), offset, finish)
+        if part.found:
+            layout, fields["nsymbt"] = _continued(part, target)
+        else:
+            layout = Layout(HEADER.itemsize + total, HEADER.itemsize + len(before), size)
+            text = target.record(target.provenance, size)
+            with plain_words(part.target), open(part.path, "r+b") as file:
+                file.write(fields.tobytes() + before + text + size.to_bytes(8, "little") + FOOTER)
+                file.truncate(nbytes)
+            part.settle()
+        return FileWriter(target, part, stored, layout, finish)
     except BaseException:
-        part.discard()
+        part.give_up()
         raise
+
+
+def _continued(part: PartFile, target: Target) -> tuple[Layout, int]:
+    """Layout of an unfinished file and the length of its extended header; `MendemError` where it is another image."""
+    with plain_words(part.target), open(part.path, "rb") as file:
+        header = parse(file.read(HEADER.itemsize), part.path)
+        total = int(header.fields["nsymbt"])
+        before, text = _split_extended(file.read(total))
+        complete = os.fstat(file.fileno()).st_size == header.data_offset + header.data_bytes
+    if why := target.mismatch(text) or ("" if complete else "it is damaged"):
+        raise part.refused(why)
+    return Layout(header.data_offset, HEADER.itemsize + len(before), len(text or b"")), total
 
 
 def _opener(path: str) -> Any:

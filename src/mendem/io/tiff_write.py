@@ -17,8 +17,8 @@ import numpy as np
 
 from mendem.errors import MendemError
 from mendem.image import VoxelSize
-from mendem.io import record
-from mendem.io.output import ImageWriter, PartFile, plain_words
+from mendem.io.output import PartFile, plain_words
+from mendem.io.writer import FileWriter, ImageWriter, Layout, Target
 
 #: In the range that TIFF leaves to anyone; no known program gives it a meaning.
 RECORD_TAG = 65123
@@ -33,58 +33,67 @@ OME_UNITS = {"um": "µm", "angstrom": "Å"}
 CLASSIC_LIMIT = (1 << 32) - (1 << 24)
 
 
-def open_writer(
-    path: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    axes: tuple[str, ...],
-    voxel_size: VoxelSize,
-    provenance: dict[str, Any] | None,
-    metadata: dict[str, Any],
-    overwrite: bool,
-    room: int,
-) -> ImageWriter:
+def open_writer(target: Target) -> ImageWriter:
     """See `mendem.io.open_writer`."""
-    import tifffile
-
+    path, dtype = target.path, target.dtype
     stored = np.dtype(np.uint8) if dtype == np.bool_ else dtype
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise MendemError(f"cannot write {path}: TIFF has no pixels of type {dtype.name}; ask for float32 (--dtype)")
-
-    def pack(provenance: dict[str, Any] | None, size: int | None = None) -> bytes:
-        return record.pack(axes, shape, dtype, voxel_size, provenance, size)
-
     # A tag of up to four bytes would lie elsewhere; a record never is that short.
-    size = len(pack(provenance)) + room
-    pixel_bytes = int(np.prod(shape, dtype=object)) * stored.itemsize
-    style = _style(path, stored, pixel_bytes + size)
-    part = PartFile(path, pixel_bytes + size, overwrite)
+    size = len(target.record(target.provenance)) + target.room
+    nbytes = int(np.prod(target.shape, dtype=object)) * stored.itemsize + size
+    part = PartFile(path, nbytes, target.overwrite, target.resume)
     try:
         with plain_words(part.target):
-            big = pixel_bytes + size > CLASSIC_LIMIT
-            with tifffile.TiffWriter(
-                part.path, bigtiff=big, byteorder="<", imagej=style == "imagej", ome=style == "ome"
-            ) as writer:
-                stored_shape, letters = _stored_axes(shape, axes)
-                options = _descriptions(style, letters, axes, voxel_size)
-                tag = (RECORD_TAG, "s", size + 1, pack(provenance, size) + b"\0", True)
-                span: Any = writer.write(
-                    None,
-                    shape=stored_shape,
-                    dtype=stored,
-                    photometric="minisblack",
-                    software="mendem",
-                    extratags=[tag],
-                    returnoffset=True,
-                    **options,
-                )
-            with tifffile.TiffFile(part.path) as tif:
-                record_offset = tif.pages.first.tags[RECORD_TAG].valueoffset
-        stored = stored.newbyteorder("<")
-        return ImageWriter(part, shape, dtype, stored, span[0], lambda p: pack(p, size), record_offset)
+            if part.found:
+                layout = _continued(part, target, nbytes - size)
+            else:
+                layout = _begun(part, target, stored, nbytes, size)
+                part.settle()
+        return FileWriter(target, part, stored.newbyteorder("<"), layout)
     except BaseException:
-        part.discard()
+        part.give_up()
         raise
+
+
+def _begun(part: PartFile, target: Target, stored: np.dtype, nbytes: int, size: int) -> Layout:
+    """Write all of the file but its pixels."""
+    import tifffile
+
+    style = _style(target.path, stored, nbytes)
+    with tifffile.TiffWriter(
+        part.path, bigtiff=nbytes > CLASSIC_LIMIT, byteorder="<", imagej=style == "imagej", ome=style == "ome"
+    ) as writer:
+        stored_shape, letters = _stored_axes(target.shape, target.axes)
+        span: Any = writer.write(
+            None,
+            shape=stored_shape,
+            dtype=stored,
+            photometric="minisblack",
+            software="mendem",
+            extratags=[(RECORD_TAG, "s", size + 1, target.record(target.provenance, size) + b"\0", True)],
+            returnoffset=True,
+            **_descriptions(style, letters, target.axes, target.voxel_size),
+        )
+    with tifffile.TiffFile(part.path) as tif:
+        return Layout(span[0], tif.pages.first.tags[RECORD_TAG].valueoffset, size)
+
+
+def _continued(part: PartFile, target: Target, pixel_bytes: int) -> Layout:
+    """Layout of an unfinished file; `MendemError` where it is another image."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(part.path) as tif:
+            page = tif.pages.first
+            tag = page.tags[RECORD_TAG]
+            text, layout = tag.value, Layout(page.dataoffsets[0], tag.valueoffset, tag.count - 1)
+    except (tifffile.TiffFileError, KeyError, IndexError) as error:
+        raise part.refused("it is no TIFF file of mendem's") from error
+    complete = os.path.getsize(part.path) >= layout.pixels + pixel_bytes
+    if why := target.mismatch(text) or ("" if complete else "it is damaged"):
+        raise part.refused(why)
+    return layout
 
 
 def _style(path: str, stored: np.dtype, nbytes: int) -> str:
