@@ -15,8 +15,9 @@ BUDGET = "balanced"
 def run(settings: Settings) -> dict:
     """Rows: what was changed, largest and root-mean-square deviation in % of the input's range from 0.5 to 99.5 %."""
     from mendem import Denoise, Image, Options
-    from mendem.engine import estimates, prepare
+    from mendem.engine import prepare
     from mendem.simulate import acquire, tissue_image
+    from mendem.slices import estimates
 
     def record(shape: tuple[int, int]) -> np.ndarray:
         return np.asarray(acquire(tissue_image(shape, 8.0, 11), dose=60, read_noise=4, seed=1).data)

@@ -51,8 +51,9 @@ Step = tuple[int, np.ndarray, np.ndarray, tuple[np.ndarray, ...], float | None]
 def _as_called(measured: Measured, prior: str, budget: str, samples: int) -> Iterator[Step]:
     """As a user calls it: the program is told the image, and the task where there is one."""
     from mendem import Denoise, Image
-    from mendem.engine import estimates, prepare
+    from mendem.engine import prepare
     from mendem.options import Options
+    from mendem.slices import estimates
 
     task = measured.task or Denoise()
     run = prepare(Image(measured.y), task, Options(budget=budget, prior=prior, samples=samples))

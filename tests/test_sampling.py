@@ -84,7 +84,7 @@ def test_noise_levels_fall_from_start_to_end():
 class Counting:
     """A conditional prior that answers the observation itself, and counts."""
 
-    name, coverage, conditional = "counting", Coverage((0, 1), (), ()), True
+    name, coverage, conditional, frames, bytes_per_pixel = "counting", Coverage((0, 1), (), ()), True, 1, 100
 
     def __init__(self):
         self.calls = 0

@@ -17,6 +17,11 @@ from mendem.errors import MendemError
 BLOCK = 1024
 HALO = 80
 BLEND = 16
+#: Largest side of a block of a volume, and what its borders are multiples of: the chunks of files.
+VOLUME_BLOCK = 256
+VOLUME_CELL = 64
+#: Context around a block of a volume.
+VOLUME_HALO = 48
 #: What is computed begins and ends at whole multiples of this, the cells of any network's coarsest grid.
 ALIGN = 16
 
@@ -39,14 +44,25 @@ def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
 
 @dataclass(frozen=True)
 class Block:
-    """The part of one slice that a block keeps, with the margins that are blended.
+    """The part of a result that a block keeps; of a slice, with the margins that are blended.
 
-    ``rows`` and ``columns`` are (start, stop) in pixels of the slice.
+    ``planes``, ``rows`` and ``columns`` are (start, stop) in pixels of the result's region.
     """
 
-    plane: int
+    planes: tuple[int, int]
     rows: tuple[int, int]
     columns: tuple[int, int]
+
+    @property
+    def plane(self) -> int:
+        """The first of its planes."""
+        return self.planes[0]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Planes, rows and columns."""
+        lengths = (b - a for a, b in (self.planes, self.rows, self.columns))
+        return next(lengths), next(lengths), next(lengths)
 
 
 def cuts(length: int) -> list[int]:
@@ -65,7 +81,20 @@ def blocks_of(plane: int, shape: tuple[int, int]) -> Iterator[Block]:
     """The blocks of a slice of ``shape``, row by row."""
     for rows in _spans(shape[0]):
         for columns in _spans(shape[1]):
-            yield Block(plane, rows, columns)
+            yield Block((plane, plane + 1), rows, columns)
+
+
+def volume_cuts(length: int) -> list[int]:
+    """Borders of the blocks of a volume along an axis: whole multiples of `VOLUME_CELL`, none above `VOLUME_BLOCK`."""
+    count = -(-length // VOLUME_BLOCK)
+    step = -(-length // count // VOLUME_CELL) * VOLUME_CELL
+    return [*range(0, length, step), length]
+
+
+def volume_blocks(shape: tuple[int, int, int]) -> list[Block]:
+    """The blocks of a volume of ``shape``, plane by plane and row by row; they do not overlap."""
+    spans = [list(zip(edges[:-1], edges[1:], strict=True)) for edges in map(volume_cuts, shape)]
+    return [Block(planes, rows, columns) for planes in spans[0] for rows in spans[1] for columns in spans[2]]
 
 
 def with_halo(span: tuple[int, int], length: int, halo: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from mendem.blocks import Block
     from mendem.engine import Run
 
 
@@ -74,6 +75,40 @@ def in_dtype(run: Run, plane: int, first: int, result: np.ndarray, dtype: np.dty
         given = run.given.read(plane, slice(top + first, top + first + len(result)), slice(left, right))
         converted[known] = given[known].astype(dtype)  # the image with gaps is of floats, which round large integers
     return converted
+
+
+def part_in_dtype(run: Run, block: Block, result: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A finished part (planes, rows, columns) of the result in another pixel type, as `in_dtype`."""
+    if run.grid is not None:
+        return volume_in_dtype(run, block, result, dtype)
+    return in_dtype(run, block.plane, block.rows[0], result[0], dtype)[None]
+
+
+def volume_in_dtype(run: Run, block: Block, result: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A part of a volume in another pixel type; sections that are kept are exact in the input's own type."""
+    converted = to_dtype(result, dtype)
+    assert run.grid is not None
+    if run.plan.keep and dtype != np.float32:
+        top, left = run.region[0], run.region[2]
+        rows, columns = ((a + first, b + first) for (a, b), first in ((block.rows, top), (block.columns, left)))
+        for section in run.grid.measured(*block.planes):
+            plane = int(run.grid.start(section)) - block.planes[0]
+            seen = run.image.read(section, slice(*rows), slice(*columns))
+            given = run.given.read(section, slice(*rows), slice(*columns))
+            same = np.isfinite(result[plane]) & (seen == given)  # a corrected section is no longer what was given
+            converted[plane][same] = given[same].astype(dtype)
+    return converted
+
+
+def section_residual(run: Run, result: np.ndarray) -> np.ndarray:
+    """What was measured less the sections of a finished volume (planes, rows, columns): (sections, rows, columns)."""
+    assert run.grid is not None
+    top, bottom, left, right = run.region
+    residual = np.full((run.grid.count, *result.shape[1:]), np.nan, np.float32)
+    for section in run.grid.measured(0, run.grid.height):
+        seen = run.image.read(section, slice(top, bottom), slice(left, right)).astype(np.float32)
+        residual[section] = seen - run.grid.mean(section, result)
+    return residual
 
 
 def to_dtype(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -25,9 +25,10 @@ from mendem.appraisal.control import (
     sharpness,
     without_defects,
 )
-from mendem.blocks import HALO, Region, with_halo
-from mendem.engine import Progress, Run, Summary, execute, prepare
+from mendem.blocks import HALO, Block, Region, with_halo
+from mendem.engine import Progress, Run, Summary, prepare
 from mendem.errors import Cancelled
+from mendem.execution import execute
 from mendem.image import Image, VoxelSize
 from mendem.options import Options
 from mendem.provenance import provenance
@@ -53,7 +54,7 @@ class Trial:
     input, restored, std
         The window, its restoration and its spread: (height, width), in the units of the image.
     chi2
-        Of the restoration (see `mendem.engine.estimates`).
+        Of the restoration (see `mendem.slices.estimates`).
     """
 
     name: str
@@ -251,8 +252,8 @@ def _trial(
 ) -> tuple[Trial, Summary]:
     arrays = np.full((len(run.channels), *run.shape), np.nan, np.float32)
 
-    def put(_: int, first: int, rows: np.ndarray) -> None:
-        arrays[:, first : first + rows.shape[1]] = rows
+    def put(block: Block, part: np.ndarray) -> None:
+        arrays[:, slice(*block.rows)] = part[:, 0]
 
     summary = execute(run, put, progress, check)
     if summary.partial:

@@ -76,7 +76,9 @@ class Options:
     )
     seed: int = parameter(0, "start of the random numbers of samples", low=0, high=2**63 - 1, advanced=True)
     device: str = parameter("auto", "where the network runs", choices=("auto", "cpu", "cuda", "mps"), advanced=True)
-    prior: str = parameter("em-small", "name of a shipped prior, or a .safetensors file", advanced=True)
+    prior: str = parameter(
+        "auto", "name of a shipped prior, or a .safetensors file; auto takes the one for the task", advanced=True
+    )
     resample: bool = parameter(
         True, "work at the prior's pixel size where the image is sampled far finer than it resolves", advanced=True
     )

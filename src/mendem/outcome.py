@@ -40,6 +40,10 @@ def outcome(
     elif planes is not None and len(planes) != image.plane_count:
         leading, axes = (len(planes),), ("frame",)
         before = before[-1:] or (None,)
+    grid = task.grid(image)
+    if grid is not None and scale is None:
+        leading, axes = (grid.height,), ("z",)
+        before = (None if before[-1] is None else before[-1] / grid.spacing,)
     k = scale or task.scale
     shape = (*leading, k * (region[1] - region[0]), k * (region[3] - region[2]))
     finer = tuple(None if v is None else v / k for v in lengths[-2:])

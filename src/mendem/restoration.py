@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mendem.appraisal.consistency import Band, residual_bands
-from mendem.blocks import Region
-from mendem.engine import Progress, Run, execute, prepare
+from mendem.blocks import Block, Region
+from mendem.engine import Progress, Run, prepare
 from mendem.errors import Cancelled, MendemError
+from mendem.execution import execute
 from mendem.image import Image
-from mendem.measured import fitted_rows, in_dtype, residual_rows
+from mendem.measured import fitted_rows, in_dtype, residual_rows, section_residual, volume_in_dtype
 from mendem.options import Options
 from mendem.outcome import Outcome, outcome
 from mendem.physics.noise import NoiseModel
@@ -141,11 +142,10 @@ def collect(
     run: Run, progress: Callable[[Progress], None] = lambda _: None, cancel: Event | None = None
 ) -> Restoration:
     """Carry out a prepared run in memory."""
-    arrays = np.full((len(run.channels), len(run.planes), *run.shape), np.nan, np.float32)
-    position = {plane: i for i, plane in enumerate(run.planes)}
+    arrays = np.full((len(run.channels), run.result_planes, *run.shape), np.nan, np.float32)
 
-    def put(plane: int, first: int, rows: np.ndarray) -> None:
-        arrays[:, position[plane], first : first + rows.shape[1]] = rows
+    def put(block: Block, part: np.ndarray) -> None:
+        arrays[:, run.places(block), slice(*block.rows), slice(*block.columns)] = part
 
     summary = execute(run, put, progress, cancel_check(cancel))
     record = provenance(run, summary)
@@ -157,16 +157,23 @@ def collect(
     def wrap(stack: np.ndarray, like: Outcome = will_be) -> Image:
         return Image(stack.reshape(like.shape), like.axes, like.voxel_size, metadata, run.given.source)
 
-    result = np.stack([in_dtype(run, p, 0, a, run.dtype) for p, a in zip(run.planes, arrays[run.wanted], strict=True)])
-    residual = [residual_rows(run, p, 0, arrays[:, i]) for i, p in enumerate(run.planes)]
+    whole = Block((0, run.result_planes), (0, run.shape[0]), (0, run.shape[1]))
+    if run.grid is None:
+        result = np.stack(
+            [in_dtype(run, p, 0, a, run.dtype) for p, a in zip(run.planes, arrays[run.wanted], strict=True)]
+        )
+        residual = np.stack([residual_rows(run, p, 0, arrays[:, i]) for i, p in enumerate(run.planes)])
+    else:
+        result = volume_in_dtype(run, whole, arrays[run.wanted], run.dtype)
+        residual = section_residual(run, arrays[run.wanted])
     return Restoration(
         wrap(result),
         wrap(arrays[1]),
         tuple(wrap(a) for a in arrays[2 : 2 + run.options.samples]),
-        wrap(np.stack(residual), on_data),
+        wrap(residual, on_data),
         record,
         summary.partial,
         summary.chi2,
         tuple(record["notes"]),
-        None if run.plan.pointwise else wrap(fitted_rows(run, arrays), on_data),
+        None if run.plan.pointwise or run.grid is not None else wrap(fitted_rows(run, arrays), on_data),
     )

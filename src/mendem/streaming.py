@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from mendem.blocks import Region, checked_region
-from mendem.engine import Progress, Run, Summary, execute, prepare
+from mendem.blocks import Block, Region, checked_region
+from mendem.engine import Progress, Run, Summary, prepare
 from mendem.errors import Cancelled, MendemError
+from mendem.execution import execute
 from mendem.image import Image, VoxelSize
 from mendem.io import ImageWriter, open_writer, read
-from mendem.measured import in_dtype
+from mendem.measured import part_in_dtype
 from mendem.options import Options
 from mendem.outcome import outcome
 from mendem.provenance import provenance
@@ -118,11 +119,12 @@ def restore_file(
 
         reached: dict[int, int] = {}
 
-        def put(plane: int, first: int, rows: np.ndarray) -> None:
-            reached[plane] = first + rows.shape[1]
-            result.put(plane, first, 0, in_dtype(run, plane, first, rows[run.wanted], pixel_type))
+        def put(block: Block, part: np.ndarray) -> None:
+            reached[block.plane] = block.rows[1]
+            corner = run.places(block).start, block.rows[0], block.columns[0]
+            result.put_box(*corner, part_in_dtype(run, block, part[run.wanted], pixel_type))
             if std is not None:
-                std.put(plane, first, 0, rows[1])
+                std.put_box(*corner, part[1])
 
         summary = execute(run, put, progress, cancel_check(cancel))
         if summary.partial and not summary.evaluations:

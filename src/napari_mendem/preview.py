@@ -115,7 +115,7 @@ class PreviewJob:
         target: np.ndarray,
     ) -> Iterator[bool]:
         """Restore one piece into ``target``, better and better; yields whether that was the last time."""
-        from mendem.engine import estimates
+        from mendem.slices import estimates
 
         started, spent = time.monotonic(), 0
         for estimate in estimates(run, plane, rows, columns, self.check, factor, step):

@@ -26,6 +26,7 @@ from napari_mendem import costs
 from napari_mendem.costs import Outputs
 
 if TYPE_CHECKING:
+    from mendem.blocks import Block
     from mendem.engine import Progress, Region, Run, Summary
 
 #: Share of the free memory that a result may take; a larger one is kept in a temporary file.
@@ -191,7 +192,7 @@ class RestoreJob:
 
     def work(self) -> RestoreJob:
         """Prepare and restore. Raises `MendemError` for what the user can mend."""
-        from mendem.engine import execute
+        from mendem.execution import execute
         from mendem.provenance import provenance
 
         try:
@@ -204,6 +205,10 @@ class RestoreJob:
         self._allocate(run)
         self.run = run
         summary = execute(run, self._put, self._set_progress, self.check)
+        if self.residual is not None and run.grid is not None and self.result is not None:
+            from mendem.measured import section_residual
+
+            self.residual[:] = section_residual(run, self.result)
         costs.remember_speed(run, summary)
         if self.on_disk:
             summary.notes.append("The result is kept in a temporary file until napari closes: save it.")
@@ -217,13 +222,14 @@ class RestoreJob:
     def _allocate(self, run: Run) -> None:
         from mendem.device import available_bytes
 
-        shape = (len(run.planes), *run.shape)
+        shape = (run.result_planes, *run.shape)
         count = run.options.samples if self.outputs.samples else 0
         needed = costs.bytes_of(replace(run, memory_bytes=0), self.outputs)
         self.on_disk = needed > MEMORY_SHARE * available_bytes("cpu")
         self.result = self._new(shape, run.dtype.newbyteorder("="))
         self.std = self._new(shape) if self.outputs.spread else None
-        self.residual = self._new((shape[0], *(n // run.scale for n in run.shape))) if self.outputs.residual else None
+        on_data = (len(run.planes), *(n // run.scale for n in run.shape))
+        self.residual = self._new(on_data) if self.outputs.residual else None
         self.samples = self._new((count, *shape)) if count else None
 
     def _new(self, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
@@ -240,24 +246,23 @@ class RestoreJob:
                 plane[top : top + 1024] = nothing
         return array
 
-    def _put(self, plane: int, first: int, rows: np.ndarray) -> None:
-        from mendem.measured import in_dtype, residual_rows
+    def _put(self, block: Block, part: np.ndarray) -> None:
+        from mendem.measured import part_in_dtype, residual_rows
 
-        run, position = self.run, self.request.planes
+        run = self.run
         assert run is not None and self.result is not None
-        i = plane if position is None else position.index(plane)
-        part = slice(first, first + rows.shape[1])
-        result = rows[run.wanted]
-        if self.residual is not None:
-            measured = slice(part.start // run.scale, part.stop // run.scale)
-            self.residual[i, measured] = residual_rows(run, plane, first, rows)
+        place = run.places(block), slice(*block.rows), slice(*block.columns)
+        result = part[run.wanted]
+        if self.residual is not None and run.grid is None:
+            measured = slice(block.rows[0] // run.scale, block.rows[1] // run.scale)
+            self.residual[place[0].start, measured] = residual_rows(run, block.plane, block.rows[0], part[:, 0])
         if self.std is not None:
-            self.std[i, part] = rows[1]
+            self.std[place] = part[1]
         if self.samples is not None:
-            self.samples[:, i, part] = rows[2 : 2 + run.options.samples]
-        self.result[i, part] = in_dtype(run, plane, first, result, run.dtype)
+            self.samples[:, *place] = part[2 : 2 + run.options.samples]
+        self.result[place] = part_in_dtype(run, block, result, run.dtype)
         if np.isfinite(result).any():
-            self.rows += rows.shape[1]
+            self.rows += result.shape[1]
 
 
 def _remove(path: str) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 #: Smallest noise level (in units of the signal's standard deviation) that the network is told.
 NOISE_FLOOR = 0.02
-
+#: Pixels between the neighbouring frames that a network for volumes looks at.
+FRAME_DISTANCE = 2
 
 #: Fields that change places when the image is transposed.
 TRANSPOSED = {
@@ -101,6 +102,11 @@ class Condition:
         return replace(
             self, y=function(self.y), reliability=function(self.reliability), noise_std=function(self.noise_std)
         )
+
+    def middle(self) -> Condition:
+        """The condition of the middle frame alone: that is the one that is asked about."""
+        first = self.y.shape[1] // 2
+        return self.map(lambda t: t[:, first : first + 1])
 
     def transposed(self) -> Condition:
         """The condition of the transposed image, with one descriptor or one for each picture."""

@@ -20,6 +20,8 @@ class GaussianPrior:
     name = "gaussian"
     coverage = Coverage((0.0, float("inf")), ("any",), ())
     conditional = False
+    frames = 1
+    bytes_per_pixel = 100
 
     def __init__(self, slope: float = 2.0, cutoff: float = 0.05) -> None:
         self.slope, self.cutoff = slope, cutoff

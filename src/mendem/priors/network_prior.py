@@ -70,6 +70,11 @@ class NetworkPrior:
         self.coverage, self.name, self.device, self.dtype, self.tile = coverage, name, device, dtype, tile
 
     @property
+    def frames(self) -> int:
+        """Neighbouring pictures that it looks at together; it is asked about the middle one."""
+        return self.network.config["frames"]
+
+    @property
     def bytes_per_pixel(self) -> int:
         """Peak memory of one evaluation for each pixel of a block."""
         finest = self.network.config["widths"][0] / self.network.fold**2
@@ -120,7 +125,8 @@ class NetworkPrior:
             return self._once(x_t, sigma, condition)
         tile += -tile % self.network.multiple
         halo = self.network.receptive_radius  # a whole number of cells, so that the grids agree
-        mean, variance = torch.empty_like(condition.y), torch.empty_like(condition.y)
+        mean = condition.y.new_empty((len(condition.y), 1, height, width))
+        variance = torch.empty_like(mean)
         for top in range(0, height, tile):
             for left in range(0, width, tile):
                 y0, x0 = max(0, top - halo), max(0, left - halo)

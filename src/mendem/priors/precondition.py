@@ -18,10 +18,11 @@ from mendem.priors.condition import NOISE_FLOOR, Condition
 
 
 def pixelwise_posterior(x_t: Tensor | None, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each pixel given its own measurements; shapes of ``condition.y``."""
-    weight = condition.reliability / condition.noise_std.clamp(min=NOISE_FLOOR) ** 2
+    """Mean and standard deviation of each pixel of the middle frame given its own measurements, (N, 1, H, W)."""
+    middle = condition.middle()
+    weight = middle.reliability / middle.noise_std.clamp(min=NOISE_FLOOR) ** 2
     precision = 1 + weight
-    mean = weight * condition.y
+    mean = weight * middle.y
     if x_t is not None and sigma is not None:
         precision = precision + 1 / sigma**2
         mean = mean + x_t / sigma**2
@@ -29,7 +30,10 @@ def pixelwise_posterior(x_t: Tensor | None, sigma: Tensor | None, condition: Con
 
 
 def network_input(x_t: Tensor | None, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
-    """Channels (N, 4 * frames, H, W) and descriptors (N, D); ``sigma`` has shape (N, 1, 1, 1)."""
+    """Channels (N, 4 * frames, H, W) and descriptors (N, D); ``sigma`` has shape (N, 1, 1, 1).
+
+    ``x_t`` (N, 1, H, W) is the middle frame's; the others have none.
+    """
     y, reliability = condition.y, condition.reliability
     noise = condition.noise_std.clamp(min=NOISE_FLOOR)
     count = y.shape[0]
@@ -37,7 +41,9 @@ def network_input(x_t: Tensor | None, sigma: Tensor | None, condition: Condition
         seen = torch.zeros_like(y)
         level = y.new_tensor([1.0, 0.0]).expand(count, 2)
     else:
-        seen = x_t * (1 + sigma**2).rsqrt()
+        seen = torch.zeros_like(y)
+        middle = y.shape[1] // 2
+        seen[:, middle : middle + 1] = x_t * (1 + sigma**2).rsqrt()
         level = torch.stack([torch.zeros(count, device=y.device), sigma.flatten().log() / 4], dim=1).to(y.dtype)
     measured = (reliability > 0).to(y.dtype)
     channels = torch.cat([seen, measured * y * (1 + noise**2).rsqrt(), reliability, measured * noise.log() / 2], dim=1)
@@ -49,7 +55,7 @@ def network_input(x_t: Tensor | None, sigma: Tensor | None, condition: Condition
 def denoise(
     network: Callable[[Tensor, Tensor], Tensor], x_t: Tensor | None, sigma: Tensor | None, condition: Condition
 ) -> tuple[Tensor, Tensor]:
-    """Posterior mean and variance of x0; both of the shape of ``condition.y`` (one frame)."""
+    """Posterior mean and variance of x0 in the middle frame; both (N, 1, H, W)."""
     base, scale = pixelwise_posterior(x_t, sigma, condition)
     output = network(*network_input(x_t, sigma, condition)).float()
     mean = base + scale * output[:, :1]

@@ -52,6 +52,14 @@ class Prior(Protocol):
     #: Whether an observation can be given to the denoiser itself.
     conditional: bool
 
+    @property
+    def frames(self) -> int:
+        """Neighbouring pictures that it looks at together."""
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Peak memory of one evaluation for each pixel."""
+
     def denoise(
         self, x_t: Tensor | None, sigma: float | None, condition: Condition, check: Callable[[], None] = never
     ) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from mendem.image import Image
 from mendem.normalise import Normalisation
 from mendem.options import check_parameters
 from mendem.physics.noise import NoiseModel
+from mendem.physics.section_grid import SectionGrid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,6 +91,8 @@ class Plan:
         says. None where all count alike.
     found
         What else was measured of the image, plain JSON values for the provenance.
+    grid
+        How the slices lie in the volume of finer planes that is wanted; None where slices are restored one by one.
     """
 
     noise: NoiseModel
@@ -103,6 +106,7 @@ class Plan:
     pointwise: bool = True
     weight: Image | None = None
     found: Mapping[str, Any] = field(default_factory=dict)
+    grid: SectionGrid | None = None
 
 
 @dataclass(frozen=True)
@@ -110,13 +114,14 @@ class Task:
     """Base of all tasks: a frozen dataclass whose fields are the user's parameters.
 
     Class attributes: ``name`` (command, provenance), ``title`` (widget, layer name), ``summary`` (one
-    sentence), ``inputs`` (slots).
+    sentence), ``inputs`` (slots), ``prior`` (the shipped one that serves it).
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
     inputs: ClassVar[tuple[InputSlot, ...]] = ()
+    prior: ClassVar[str] = "em-small"
 
     @property
     def keeps_measured(self) -> bool:
@@ -132,6 +137,10 @@ class Task:
     def merges(self) -> bool:
         """Whether all slices of the image become one."""
         return False
+
+    def grid(self, image: Image) -> SectionGrid | None:
+        """How the slices of an image lie in the volume of finer planes that is wanted; None without such a volume."""
+        return None
 
     def for_merged(self) -> Task:
         """What restores slices that became one already."""

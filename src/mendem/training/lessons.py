@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from mendem.priors.network import UNet
 from mendem.priors.noise_network import NoiseNetwork
 from mendem.training import noise_reading, objective
 from mendem.training.pool import Source
+from mendem.training.sections import SectionStream
 from mendem.training.stream import Stream
 
 Recipe = dict[str, Any]
@@ -57,6 +58,10 @@ PRIOR = Lesson(
     loss=lambda network, asked, recipe: objective.loss(network, asked, recipe["train"].get("weighting", "relative")),
     finish=_judged,
 )
+SECTIONS = replace(
+    PRIOR,
+    stream=lambda sources, recipe, seed, device: SectionStream(sources, recipe, seed, device).next,
+)
 NOISE = Lesson(
     network=lambda recipe: NoiseNetwork(**recipe["noise"]),
     stream=lambda sources, recipe, seed, device: noise_reading.Windows(sources, recipe, seed, device).next,
@@ -66,5 +71,6 @@ NOISE = Lesson(
 
 
 def lesson_of(recipe: Recipe) -> Lesson:
-    """The network that reads the noise where the recipe has a table ``noise``; else a prior."""
-    return NOISE if "noise" in recipe else PRIOR
+    """The network that reads the noise where the recipe has a table ``noise``, one for volumes where it has a table
+    ``sections``; else a prior."""
+    return NOISE if "noise" in recipe else SECTIONS if "sections" in recipe else PRIOR
