@@ -42,25 +42,25 @@ def test_the_installed_plugin_has_this_manifest():
 def test_reading_the_manifest_and_importing_the_plugin_loads_nothing_heavy():
     loaded = run_python(
         "import sys; from npe2 import PluginManifest; PluginManifest.from_distribution('napari-mendem');"
-        "import napari_mendem; print(*({'torch', 'scipy', 'skimage', 'mendem'} & set(sys.modules)))"
+        "import napari_mendem; print(*({'torch', 'scipy', 'skimage', 'zarr', 'mendem'} & set(sys.modules)))"
     )
     assert loaded == ""
 
 
-def test_importing_what_the_manifest_names_loads_no_torch():
+def test_importing_what_the_manifest_names_loads_neither_torch_nor_zarr():
     modules = sorted({command.python_name.partition(":")[0] for command in COMMANDS.values()})
-    assert run_python(f"import sys, {', '.join(modules)}; print('torch' in sys.modules)") == "False"
+    assert run_python(f"import sys, {', '.join(modules)}; print(*({{'torch', 'zarr'}} & set(sys.modules)))") == ""
 
 
 def test_readers_know_the_suffixes_of_the_field():
     patterns = {pattern for reader in PLUGIN.contributions.readers for pattern in reader.filename_patterns}
     mrc = {"*.mrc", "*.mrcs", "*.map", "*.rec", "*.st", "*.ali"}
-    assert patterns == mrc | {"*.tif", "*.tiff"} | {"*.dm3", "*.dm4", "*.emd", "*.ser"}
+    assert patterns == mrc | {"*.tif", "*.tiff"} | {"*.zarr"} | {"*.dm3", "*.dm4", "*.emd", "*.ser"}
 
 
-def test_images_can_be_written_as_mrc_and_tiff():
+def test_images_can_be_written_as_mrc_tiff_and_zarr():
     (writer,) = PLUGIN.contributions.writers
-    assert set(writer.filename_extensions) == {".mrc", ".tif", ".tiff"}
+    assert set(writer.filename_extensions) == {".mrc", ".tif", ".tiff", ".zarr"}
 
 
 def test_every_widget_is_in_the_filter_menu():

@@ -111,7 +111,7 @@ def file_of(image: Image) -> Image | None:
     """The file that an image came from, opened without its pixels; None where there is none of that shape and type."""
     from mendem.io import read
 
-    if not os.path.isfile(image.source):
+    if not os.path.exists(image.source):
         return None
     try:
         found = read(image.source, lazy_above=0)
@@ -159,6 +159,6 @@ def _plain(value: Any) -> str:
 
 def _result_name(request: Request) -> str:
     stem, suffix = os.path.splitext(os.path.basename(request.image.source))
-    if suffix.lower() not in (".mrc", ".mrcs", ".map", ".rec", ".st", ".ali", ".tif", ".tiff"):
+    if suffix.lower() not in (".mrc", ".mrcs", ".map", ".rec", ".st", ".ali", ".tif", ".tiff", ".zarr"):
         suffix = ".tif"
     return f"{stem.replace(' ', '_')}_{request.task.name}{suffix}"

@@ -1,4 +1,4 @@
-"""npe2 writer: MRC and TIFF, with the layer's voxel size, data type and provenance."""
+"""npe2 writer: MRC, TIFF and OME-Zarr, with the layer's voxel size, data type and provenance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     # The layer is never drawn: fixed limits keep napari from looking for them in all the pixels.
     layer = ImageLayer(data, contrast_limits=(0, 1), **kwargs)
     image = image_from_layer(layer)
-    if image.dtype == np.float64:
+    if image.dtype == np.float64 and not path.lower().endswith(".zarr"):
         image = image.with_data(_AsFloat32(image.data))
     write(path, image, overwrite=True)
     return [path]

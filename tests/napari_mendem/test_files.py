@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import npe2
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -13,6 +14,7 @@ from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
 from mendem.io import LazyArray
 from napari_mendem import samples
+from napari_mendem.layers import image_from_layer
 from napari_mendem.readers import get_reader
 from napari_mendem.writers import write_image
 
@@ -78,7 +80,57 @@ def test_a_large_file_stays_on_disk_and_can_be_shown(tmp_path, monkeypatch, micr
     np.testing.assert_array_equal(layer._slice.image.raw, stack[2])
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".mrc"])
+@pytest.fixture
+def pyramid(tmp_path):
+    """A zarr of two levels."""
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 300, 280), np.uint8)
+    path = tmp_path / "volume.ome.zarr"
+    image = Image(pixels, ("z", "y", "x"), VoxelSize((9.0, 4.0, 4.0)))
+    mendem.write(path, image, provenance={"seed": 1})
+    return str(path), pixels
+
+
+def test_a_zarr_is_a_multiscale_layer_that_stays_on_disk(pyramid):
+    path, pixels = pyramid
+    viewer = ViewerModel()
+    viewer.add_layer(open_layer(path))
+    (layer,) = viewer.layers
+    assert layer.multiscale and [level.shape for level in layer.data] == [(4, 300, 280), (4, 150, 140)]
+    assert all(isinstance(level, LazyArray) for level in layer.data)
+    assert layer.scale == pytest.approx((9, 4, 4)) and layer.axis_labels == ("z", "y", "x")
+    assert [str(u) for u in layer.units] == ["nanometer"] * 3
+    assert layer.metadata["mendem"] == {"seed": 1}
+    image = image_from_layer(layer)
+    assert image.voxel_size.values == (9, 4, 4)
+    np.testing.assert_array_equal(image.read(2), pixels[2])
+
+
+def test_a_level_of_a_zarr_lies_where_its_pixels_are(pyramid):
+    layer = open_layer(f"{pyramid[0]}/1")
+    assert not layer.multiscale and layer.scale == pytest.approx((9, 8, 8))
+    assert layer.translate == pytest.approx((0, 2, 2))
+
+
+def test_folders_that_are_no_zarr_are_left_to_others(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "named.zarr").mkdir()
+    assert get_reader(str(tmp_path / "folder")) is None
+    assert get_reader(str(tmp_path / "named.zarr")) is None
+
+
+def test_napari_finds_the_reader_and_the_writer_of_zarrs(pyramid, tmp_path, npe2pm):
+    path, pixels = pyramid
+    target = str(tmp_path / "out.zarr")
+    with npe2pm.tmp_plugin(manifest=npe2.PluginManifest.from_distribution("napari-mendem")):
+        (layer,) = (Layer.create(*data) for data in npe2.read([path], stack=False, plugin_name="napari-mendem"))
+        assert layer.multiscale
+        assert npe2.write(target, [layer.as_layer_data_tuple()], plugin_name="napari-mendem") == [target]
+    back = mendem.read(target)
+    assert back.voxel_size.values == (9, 4, 4)
+    np.testing.assert_array_equal(back.data, pixels)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".mrc", ".zarr"])
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.uint8])
 def test_a_layer_survives_writing_and_reading(tmp_path, suffix, dtype):
     pixels = np.arange(600, dtype=dtype).reshape(20, 30)
@@ -93,8 +145,10 @@ def test_a_layer_survives_writing_and_reading(tmp_path, suffix, dtype):
     assert back.metadata["mendem"] == {"seed": 1}
 
 
-def test_double_precision_is_written_as_single(tmp_path):
+def test_double_precision_is_written_as_single_where_other_programs_know_no_other(tmp_path):
     layer = ImageLayer(np.random.default_rng(0).random((20, 30)))
+    write_image(str(tmp_path / "a.zarr"), *layer.as_layer_data_tuple()[:2])
+    assert open_layer(str(tmp_path / "a.zarr")).data.dtype == np.float64
     write_image(str(tmp_path / "a.mrc"), *layer.as_layer_data_tuple()[:2])
     assert open_layer(str(tmp_path / "a.mrc")).data.dtype == np.float32
 

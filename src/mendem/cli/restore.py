@@ -123,8 +123,10 @@ def _slot_image(name: str, path: str, task: type[Task]) -> Image:
 
 def _refuse_existing(chosen: argparse.Namespace) -> None:
     """Say early, and with the option that allows it, that something is in the way."""
+    from mendem.io.output import is_zarr
+
     for path in (chosen.output, chosen.spread, chosen.control):
-        if path is None or chosen.overwrite or os.path.isdir(path) or not os.path.exists(path):
+        if path is None or chosen.overwrite or not (os.path.isfile(path) or is_zarr(path)):
             continue
         if os.path.exists(chosen.input) and os.path.samefile(path, chosen.input):
             raise MendemError(f"{path} is the input itself; give another name, or --overwrite to lose the original")

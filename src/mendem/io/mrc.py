@@ -140,7 +140,10 @@ def open_writer(target: Target) -> ImageWriter:
 def _continued(part: PartFile, target: Target) -> tuple[Layout, int]:
     """Layout of an unfinished file and the length of its extended header; `MendemError` where it is another image."""
     with plain_words(part.target), open(part.path, "rb") as file:
-        header = parse(file.read(HEADER.itemsize), part.path)
+        try:
+            header = parse(file.read(HEADER.itemsize), part.path)
+        except MendemError as error:
+            raise part.refused("it is no MRC file") from error
         total = int(header.fields["nsymbt"])
         before, text = _split_extended(file.read(total))
         complete = os.fstat(file.fileno()).st_size == header.data_offset + header.data_bytes

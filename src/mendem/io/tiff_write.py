@@ -89,7 +89,7 @@ def _continued(part: PartFile, target: Target, pixel_bytes: int) -> Layout:
             tag = page.tags[RECORD_TAG]
             text, layout = tag.value, Layout(page.dataoffsets[0], tag.valueoffset, tag.count - 1)
     except (tifffile.TiffFileError, KeyError, IndexError) as error:
-        raise part.refused("it is no TIFF file of mendem's") from error
+        raise part.refused("it is no TIFF file of mendem") from error
     complete = os.path.getsize(part.path) >= layout.pixels + pixel_bytes
     if why := target.mismatch(text) or ("" if complete else "it is damaged"):
         raise part.refused(why)

@@ -88,6 +88,8 @@ class ZarrArray(LazyArray):
         self.path = path
         self._dropped = dropped
         self._stamp = _metadata_stamp(path)
+        if not self._stamp:
+            raise MendemError(f"{path} is missing, or is no zarr array; copy the zarr again from its source")
         array = self._array = _open(path)
         kind = getattr(array.dtype, "kind", "O")
         if kind == "c":
@@ -199,13 +201,14 @@ def _parts(indices: range, chunk: int, length: int) -> Iterator[_Part]:
 
 
 def _metadata_stamp(path: str) -> Stamp:
+    """What changes when an array is replaced by another; nothing where there is none."""
     for name in ZARR_FILES:
         try:
             status = os.stat(os.path.join(path, name))
         except OSError:
             continue
         return status.st_mtime_ns, status.st_size, status.st_ino
-    raise MendemError(f"{path} is gone, or is no zarr array any more; open it again")
+    return ()
 
 
 def _open(path: str) -> Any:

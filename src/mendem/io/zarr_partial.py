@@ -7,7 +7,6 @@ that a plane crosses may take gigabytes. So what does not fill a chunk goes to a
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 
@@ -51,8 +50,16 @@ class PartialChunks:
 
         Returns whether as many pixels have come as the chunk has. It is whole then, unless some came twice.
         """
-        with open(self.path(key), "r+b", buffering=0) as file:
-            self._write(file, shape, corner, np.ascontiguousarray(pixels, self.dtype))
+        z, y, x = (slice(a, a + n) for a, n in zip(corner, pixels.shape, strict=True))
+        planes = np.empty((pixels.shape[0], *shape[1:]), self.dtype)
+        start = z.start * planes[0].nbytes
+        # What is not in the box is written as it was, so that a process killed here does it no harm.
+        with open(self.path(key), "r+b") as file:
+            file.seek(start)
+            file.readinto(planes.data)
+            planes[:, y, x] = pixels
+            file.seek(start)
+            file.write(planes.data)
         if key not in self._missing:  # begun by a run before, nobody knows how much is there
             return False
         self._missing[key] -= pixels.size
@@ -68,13 +75,3 @@ class PartialChunks:
             os.remove(self.path(key))
         except FileNotFoundError:
             pass
-
-    def _write(self, file: Any, shape: Key, corner: Key, pixels: np.ndarray) -> None:
-        (_, height, width), (z0, y0, x0) = shape, corner
-        for i, rectangle in enumerate(pixels):
-            start = ((z0 + i) * height + y0) * width + x0
-            for j, piece in enumerate([rectangle] if rectangle.shape[1] == width else rectangle):
-                view = piece.reshape(-1).view(np.uint8).data
-                file.seek((start + j * width) * self.dtype.itemsize)
-                while len(view):
-                    view = view[file.write(view) :]
