@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mendem
-from mendem import Denoise, Image, VoxelSize, engine
+from mendem import Denoise, Image, VoxelSize, engine, execution
 from mendem.appraisal.control import percent
 from mendem.errors import Cancelled
 from mendem.negative_control import EMPTY, IMAGE, PHASES, Control, control_of, middle_of, negative_control
@@ -82,7 +82,7 @@ def test_a_prior_that_invents_is_found_out(run, control, monkeypatch):
 
 def test_noise_and_normalisation_are_those_of_the_image(run, micrograph, monkeypatch):
     runs = []
-    execute = engine.execute
+    execute = execution.execute
 
     def spy(one, *arguments):
         runs.append(one)
