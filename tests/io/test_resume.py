@@ -197,6 +197,24 @@ def test_a_part_of_another_format_is_refused(tmp_path):
         opened(tmp_path, "c.zarr")
 
 
+def test_an_unfinished_zarr_can_be_looked_at_while_it_grows(tmp_path):
+    with opened(tmp_path, "a.zarr") as writer:
+        seen = io.read(writer.part_path, lazy_above=0).data
+        assert not seen[10, 3:60].any()
+        writer.put_box(0, 0, 0, DATA[:64, :64, :64])
+        assert np.array_equal(seen[10, 3:60, :64], DATA[10, 3:60, :64])
+        writer.put_box(0, 0, 0, DATA[:64, :64, :64] + 1)
+        assert np.array_equal(seen[10, 3:60, :64], DATA[10, 3:60, :64] + 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_left_before_anything_could_be_put_is_removed(tmp_path, name):
+    (tmp_path / f"{name}.part.new").write_bytes(b"half a header")
+    with opened(tmp_path, name) as writer:
+        assert not writer.resumed
+    assert os.listdir(tmp_path) == [name]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_that_does_not_resume_leaves_the_part_alone(tmp_path, name):
     _leave(tmp_path, name)

@@ -299,6 +299,33 @@ def test_missing_chunks_have_the_fill_value_and_damaged_ones_are_said(tmp_path):
         image.data[40, 3]
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_random_damage_gives_an_image_or_a_clear_error(tmp_path, version):
+    path = tmp_path / "a.zarr"
+    io.write(path, Image(random((2, 300, 60)), (), voxel(("z", "y", "x"))), ome_zarr=version)
+    files = [file for file in path.rglob("*") if file.is_file()]
+    metadata = [file for file in files if file.name.startswith((".z", "zarr.json"))]
+    rng = np.random.default_rng(4)
+    refused = 0
+    for i in range(150):
+        file = (metadata if i % 4 else files)[rng.integers(len(metadata))]
+        raw = file.read_bytes()
+        damaged = bytearray(raw)
+        if i % 2:
+            del damaged[rng.integers(len(raw)) :]
+        else:
+            damaged[rng.integers(len(raw))] = rng.integers(32, 127)
+        file.write_bytes(damaged)
+        try:
+            for level in [io.read(path), *io.read_levels(path)]:
+                np.asarray(level.data[0, :3])
+        except MendemError as error:
+            refused += 1
+            assert "\n" not in str(error)
+        file.write_bytes(raw)
+    assert refused > 50
+
+
 KEYS = [
     ...,
     0,

@@ -82,8 +82,10 @@ class PartFile:
                     raise self.refused("it is of another format")
                 return
             # A name that no program takes for an image, in the same folder so that the move is atomic.
-            self.path = f"{self.target}.{uuid.uuid4().hex[:8]}.part"
+            self.path = f"{lasting}.new" if resume else f"{self.target}.{uuid.uuid4().hex[:8]}.part"
             try:
+                if resume:
+                    _remove(self.path)  # of a process that was killed before it had settled
                 if folder:
                     os.mkdir(self.path)
                 else:
@@ -132,13 +134,7 @@ class PartFile:
 
     def discard(self) -> None:
         """Remove the part."""
-        if os.path.isdir(self.path) and not os.path.islink(self.path):
-            shutil.rmtree(self.path, ignore_errors=True)
-        else:
-            try:
-                os.remove(self.path)
-            except FileNotFoundError:
-                pass
+        _remove(self.path)
         self.release()
 
     def give_up(self) -> None:
@@ -176,3 +172,14 @@ class PartFile:
             raise MendemError(f"{self.target} is a folder; give the name of a file")
         if not self.overwrite and os.path.exists(self.target):
             raise MendemError(f"{self.target} exists{what_then}")
+
+
+def _remove(path: str) -> None:
+    """Remove a file or a folder, if there is one."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        try:
+            os.remove(path)
+        except FileNotFoundError:
+            pass

@@ -180,7 +180,7 @@ class ZarrArray(LazyArray):
             return "", ()
         except OSError as error:
             raise MendemError(f"cannot read {file}: {error.strerror or error}") from error
-        return f"{self.path}:{chunk}", (status.st_mtime_ns, status.st_size, status.st_ino)
+        return f"{self.path}:{chunk}", (*self._stamp, status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _parts(indices: range, chunk: int, length: int) -> Iterator[_Part]:

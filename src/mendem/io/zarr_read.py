@@ -218,7 +218,7 @@ def _in_unit(
     if scale is None:
         return [0.0] * len(kept)
     lengths = zip(kept, voxel.values, strict=True)
-    return [0.0 if length is None else translation[axis] * length / abs(scale[axis]) for axis, length in lengths]
+    return [translation[axis] * v / abs(scale[axis]) if v and scale[axis] else 0.0 for axis, v in lengths]
 
 
 def _names(axes: tuple[Axis, ...], shape: tuple[int, ...], notes: list[str]) -> tuple[tuple[str, ...], list[int]]:

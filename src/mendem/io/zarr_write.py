@@ -90,6 +90,8 @@ class ZarrWriter(ImageWriter):
     def _flush(self) -> None:
         written, self._level0.written = self._level0.written, set()
         _sync([file for file in written if os.path.exists(file)])  # a chunk of zeros has no file
+        if os.path.isdir(self._level0.partial_folder):  # what was removed there must not come back
+            _sync([], [self._level0.partial_folder])
         self._save_attributes([(1,) * len(self.shape)])
 
     def _complete(self) -> None:
@@ -184,7 +186,7 @@ def _open(folder: str) -> Any:
     return zarr.open_array(folder, mode="r+")
 
 
-def _sync(files: Sequence[str]) -> None:
+def _sync(files: Sequence[str], folders: Sequence[str] = ()) -> None:
     """Bring files and the entries of their folders to the disk; several at once, which share the disk's waits."""
 
     def one(path: str) -> None:
@@ -197,7 +199,7 @@ def _sync(files: Sequence[str]) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(one, files))
         if os.name == "posix":  # elsewhere folders are not opened
-            list(pool.map(one, {os.path.dirname(file) for file in files}))
+            list(pool.map(one, {*folders, *(os.path.dirname(file) for file in files)}))
 
 
 def _clean(folder: str) -> None:
