@@ -1,0 +1,101 @@
+"""Sections that show nothing, another section, or something else; and places where sections were lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mendem.physics.stack_spectra import REACH, SectionSpectra
+
+#: Frequencies above this count less and less when sections are compared, cycles per reduced pixel.
+LOW_PASS = 0.08
+#: Two sections are one where they differ by less than this share of what neighbours usually differ by.
+SAME = 0.4
+#: A section belongs to no neighbour where it shares less than this part of what is usual at these distances, and next
+#: sections of the stack share at least this much; the second part is for the ends, which have neighbours on one side.
+STRANGE, STRANGE_END, SHARED = 0.35, 0.15, 0.25
+#: Sections were lost where neighbours differ more than usual by so many times the spread, and by this part of the way to
+#: what sections two apart differ by; which must be so many times what neighbours differ by, or nothing can be told.
+LOST, ON_THE_WAY, TELLING = 5.0, 0.8, 1.3
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Numbers of sections: repeats of a neighbour, strangers, and those after which sections were lost."""
+
+    duplicate: tuple[int, ...]
+    unrelated: tuple[int, ...]
+    gap_after: tuple[int, ...]
+
+
+def find_faults(spectra: SectionSpectra, shift: np.ndarray, at: np.ndarray) -> Faults:
+    """What stands out when each section is compared with its neighbours.
+
+    Parameters
+    ----------
+    spectra, shift
+        Sections and where they lie, in reduced pixels.
+    at
+        (sections,) their numbers.
+    """
+    likeness = _likeness(spectra, shift, at)
+    usual = {lag: float(np.median([v for (i, j), v in likeness.items() if j - i == lag] or [0])) for lag in (1, 2, 3)}
+    ends = {int(at[0]), int(at[-1])}
+    unrelated = [
+        int(i)
+        for i in at
+        if usual[1] > SHARED and _belonging(int(i), likeness, usual) < (STRANGE_END if int(i) in ends else STRANGE)
+    ]
+    kept = {pair: v for pair, v in likeness.items() if not set(pair) & set(unrelated)}
+    duplicate = _duplicates(kept)
+    kept = {pair: v for pair, v in kept.items() if not set(pair) & set(duplicate)}
+    return Faults(tuple(duplicate), tuple(unrelated), tuple(_gaps(kept)))
+
+
+def _likeness(spectra: SectionSpectra, shift: np.ndarray, at: np.ndarray) -> dict[tuple[int, int], float]:
+    """Correlation of sections up to `REACH` apart, all frequencies up to `LOW_PASS` counting alike."""
+    power = np.maximum(spectra.by_ring((np.abs(spectra.values) ** 2).mean(0)), 1e-30)[spectra.ring]
+    weight = np.exp(-(np.hypot(*spectra.frequency) ** 2) / (2 * LOW_PASS**2)) / power
+    placed = spectra.brought_back(shift) * np.sqrt(weight).astype(np.float32)
+    norm = np.sqrt((np.abs(placed) ** 2).sum(1))
+    found = {}
+    for i in range(len(at)):
+        for j in range(i + 1, min(i + REACH + 1, len(at))):
+            if at[j] - at[i] <= REACH:
+                shared = float((placed[i].conj() * placed[j]).real.sum() / (norm[i] * norm[j]))
+                found[int(at[i]), int(at[j])] = shared
+    return found
+
+
+def _belonging(i: int, likeness: dict[tuple[int, int], float], usual: dict[int, float]) -> float:
+    """Likeness of section i with its neighbours over what is usual at those distances."""
+    pairs = [(v, usual[b - a]) for (a, b), v in likeness.items() if i in (a, b)]
+    return sum(v for v, _ in pairs) / max(sum(u for _, u in pairs), 1e-9) if pairs else 1.0
+
+
+def _duplicates(likeness: dict[tuple[int, int], float]) -> list[int]:
+    """Of two neighbours that are one, the one that is less like its other neighbour: its place holds a copy."""
+    next_to = {i: 1 - v for (i, j), v in likeness.items() if j == i + 1}
+    if len(next_to) < 3:
+        return []
+    usual = float(np.median(list(next_to.values())))
+    found: list[int] = []
+    for i, differs in next_to.items():
+        if differs < SAME * usual and i not in found:
+            before, after = next_to.get(i - 1, 0.0), next_to.get(i + 1, 0.0)
+            found.append(i if before > after else i + 1)
+    return found
+
+
+def _gaps(likeness: dict[tuple[int, int], float]) -> list[int]:
+    """Sections after which neighbours differ as sections two apart do."""
+    by_lag = {lag: {i: 1 - v for (i, j), v in likeness.items() if j - i == lag} for lag in (1, 2)}
+    if min(len(d) for d in by_lag.values()) < 6:
+        return []
+    one, two = (np.array(list(d.values())) for d in (by_lag[1], by_lag[2]))
+    usual, apart = float(np.median(one)), float(np.median(two))
+    if apart < TELLING * usual:
+        return []
+    least = usual + max(LOST * 1.4826 * float(np.median(np.abs(one - usual))), ON_THE_WAY * (apart - usual))
+    return [i for i, differs in by_lag[1].items() if differs > least]
