@@ -13,6 +13,7 @@ _WHERE = {
     "Frames": "mendem.tasks",
     "Image": "mendem.image",
     "Inpaint": "mendem.tasks",
+    "Isotropic": "mendem.tasks",
     "Mend": "mendem.tasks",
     "MendemError": "mendem.errors",
     "Options": "mendem.options",

@@ -185,7 +185,8 @@ def prepare(
         raise MendemError(f"the prior {prior.name} restores volumes, not single slices; choose another one")
     given = image
     with np.errstate(over="ignore"):  # what float32 does not hold counts as not measured
-        plan = task.plan(image, inputs)
+        same = earlier is not None and earlier.given.data is given.data and type(earlier.task) is type(task)
+        plan = task.plan(image, inputs, check, earlier.plan if earlier is not None and same else None)
         image = plan.image or image
         if planes is not None and not (planes and all(0 <= p < image.plane_count for p in planes)):
             raise MendemError(f"the slices {planes} are none, or outside the {image.plane_count} of the image")
@@ -260,7 +261,9 @@ def _looked_at(earlier: Run, image: Image, plan: Plan, prior: Prior, roughly: bo
         return False
     if earlier.device != getattr(prior, "device", earlier.device):
         return False
-    if plan.image is not None or earlier.plan.image is not None:
+    if (plan.image is not None or earlier.plan.image is not None) and plan.stack is None:
         filled = plan.image is not None and earlier.plan.image is not None
         return roughly and filled and plan.noise_from_one_image and earlier.plan.noise_from_one_image
+    if plan.stack is not earlier.plan.stack:
+        return False
     return (earlier.estimated, earlier.plan.normalisation) == (plan.noise, plan.normalisation)

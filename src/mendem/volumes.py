@@ -142,7 +142,7 @@ class _Part:
         inner_rows, inner_columns = (
             (a + first, b + first) for (a, b), first in ((block.rows, top), (block.columns, left))
         )
-        low, high, sections = _sections_near(grid, z0, z1)
+        low, high, sections = sections_near(grid, z0, z1)
         lengths = run.image.plane_shape
         rows, columns = (
             on_grid(with_halo(span, length, VOLUME_HALO), ALIGN)
@@ -161,7 +161,7 @@ class _Part:
         measured = torch.from_numpy(pixels).to(run.device)
         known = torch.isfinite(measured)
         reliability = known.float()
-        if not noise.absent:
+        if not noise.absent and not run.plan.keep:
             reliability = reliable(measured[:, None], noise.std_at(0.0))[:, 0]
         filled = _filled_along(measured, reliability > 0)
         clamped = filled.clamp(-BRIGHTEST, BRIGHTEST)
@@ -330,7 +330,7 @@ class _Part:
                 std[plane][known] = 0
 
 
-def _sections_near(grid: SectionGrid, z0: int, z1: int) -> tuple[int, int, tuple[int, ...]]:
+def sections_near(grid: SectionGrid, z0: int, z1: int) -> tuple[int, int, tuple[int, ...]]:
     """First plane, end plane and the sections that tell about the planes from z0 to z1."""
     halo = max(VOLUME_HALO, ceil(2 * grid.spacing))
     while True:

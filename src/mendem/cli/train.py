@@ -162,7 +162,8 @@ def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, de
         _say_errors(facts.get("errors", {}))
         use = "put it into models/em-noise as noise.safetensors"
     else:
-        words += _validation(chosen.data, run, target, device, log)
+        if "sections" not in recipe:  # what is judged there are single pictures
+            words += _validation(chosen.data, run, target, device, log)
         use = f"use it with --prior {target}"
     print(f"{words}; {target} written, {use}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,20 @@ class StackReport:
     def clean(self) -> bool:
         """Whether the stack is to be used exactly as it is."""
         return not (self.shifted or self.rescaled or self.blurred or self.missing or self.damage)
+
+
+def stated(report: StackReport) -> dict[str, Any]:
+    """The report as plain JSON values; of damaged places their share of the section."""
+    return {
+        "shift_px": [list(s) for s in report.shift],
+        "gain": list(report.gain),
+        "offset": list(report.offset),
+        "blur_px": list(report.blur_px),
+        "missing": list(report.missing),
+        "reasons": list(report.reasons),
+        "damaged_share": {str(i): place.share for i, place in report.damage.items()},
+        "gap_after": list(report.gap_after),
+    }
 
 
 def listed(sections: list[int]) -> str:

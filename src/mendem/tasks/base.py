@@ -11,6 +11,7 @@ from mendem.normalise import Normalisation
 from mendem.options import check_parameters
 from mendem.physics.noise import NoiseModel
 from mendem.physics.section_grid import SectionGrid
+from mendem.physics.stack_report import StackReport
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,6 +58,14 @@ class Patch:
     binning: int = 1
 
 
+#: Called often by what takes long; it may raise `mendem.errors.Cancelled`.
+Check = Callable[[], None]
+
+
+def free() -> None:
+    """The check of what nobody cancels."""
+
+
 #: From a part of a slice to what was observed there.
 Observe = Callable[[Patch], "Observation"]
 
@@ -93,6 +102,8 @@ class Plan:
         What else was measured of the image, plain JSON values for the provenance.
     grid
         How the slices lie in the volume of finer planes that is wanted; None where slices are restored one by one.
+    stack
+        What was found wrong with the sections of a volume; None where nothing was looked for.
     """
 
     noise: NoiseModel
@@ -107,6 +118,7 @@ class Plan:
     weight: Image | None = None
     found: Mapping[str, Any] = field(default_factory=dict)
     grid: SectionGrid | None = None
+    stack: StackReport | None = None
 
 
 @dataclass(frozen=True)
@@ -149,8 +161,12 @@ class Task:
     def __post_init__(self) -> None:
         check_parameters(self)
 
-    def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
-        """Look at the whole image, once. ``inputs`` are the filled slots by name."""
+    def plan(self, image: Image, inputs: Mapping[str, Image], check: Check = free, earlier: Plan | None = None) -> Plan:
+        """Look at the whole image, once. ``inputs`` are the filled slots by name.
+
+        ``earlier`` is the plan of another task of this kind for the same pixels, from which may be taken what would be
+        found again.
+        """
         raise NotImplementedError
 
     def parameters(self) -> dict[str, Any]:

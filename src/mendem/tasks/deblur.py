@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mendem.errors import MendemError
 from mendem.image import Image
-from mendem.tasks.base import InputSlot, Plan, Task
+from mendem.tasks.base import Check, InputSlot, Plan, Task, free
 from mendem.tasks.blurring import PSF_SLOT, checked_psf, psf_parameter
 from mendem.tasks.noise_choice import NOISE_SLOT, checked_noise, noise_parameter
 from mendem.tasks.planning import plan
@@ -31,7 +31,7 @@ class Deblur(Task):
         checked_psf(self.psf)
         super().__post_init__()
 
-    def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
+    def plan(self, image: Image, inputs: Mapping[str, Image], check: Check = free, earlier: Plan | None = None) -> Plan:
         if self.psf == "none" and "psf" not in inputs:
             raise MendemError(
                 "state what blurred the image, as in gaussian:3px, disc:4px or motion:8px@30, or give a file; auto "

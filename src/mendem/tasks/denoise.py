@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mendem.image import Image
-from mendem.tasks.base import InputSlot, Plan, Task
+from mendem.tasks.base import Check, InputSlot, Plan, Task, free
 from mendem.tasks.noise_choice import NOISE_SLOT, checked_noise, noise_parameter
 from mendem.tasks.planning import plan
 
@@ -27,5 +27,5 @@ class Denoise(Task):
         object.__setattr__(self, "noise", checked_noise(self.noise))
         super().__post_init__()
 
-    def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
+    def plan(self, image: Image, inputs: Mapping[str, Image], check: Check = free, earlier: Plan | None = None) -> Plan:
         return plan(image, inputs, self.noise)

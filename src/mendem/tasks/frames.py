@@ -10,7 +10,7 @@ from mendem.errors import MendemError
 from mendem.image import SPATIAL_AXES, Image
 from mendem.normalise import estimate_normalisation
 from mendem.options import parameter
-from mendem.tasks.base import InputSlot, Plan, Task
+from mendem.tasks.base import Check, InputSlot, Plan, Task, free
 from mendem.tasks.planning import Observer
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Frames(Task):
 
         return Denoise()
 
-    def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
+    def plan(self, image: Image, inputs: Mapping[str, Image], check: Check = free, earlier: Plan | None = None) -> Plan:
         from mendem.physics.alignment import align_frames
         from mendem.physics.frame_average import average_frames
 

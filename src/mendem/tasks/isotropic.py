@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mendem.errors import MendemError
@@ -12,7 +12,8 @@ from mendem.image import NM_PER_UNIT, Image
 from mendem.normalise import estimate_normalisation
 from mendem.options import parameter
 from mendem.physics.section_grid import SectionGrid
-from mendem.tasks.base import InputSlot, Plan, Task
+from mendem.physics.stack_report import stated
+from mendem.tasks.base import Check, InputSlot, Plan, Task, free
 from mendem.tasks.noise_choice import NOISE_SLOT, checked_noise, noise_of, noise_parameter
 from mendem.tasks.planning import Observer
 
@@ -80,17 +81,30 @@ class Isotropic(Task):
         width = {"average": spacing, "skip": 1.0, "both": max(1.0, self.thickness * spacing)}[self.sampling]
         return SectionGrid(image.plane_count, spacing, width)
 
-    def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
-        grid = self.grid(image)
-        found, alone = noise_of(image, self.noise, inputs)
+    def plan(self, image: Image, inputs: Mapping[str, Image], check: Check = free, earlier: Plan | None = None) -> Plan:
+        from mendem.physics.stack_corrected import corrected
+        from mendem.physics.stack_inspect import inspect_stack
+
+        wanted = {"align": self.align, "contrast": self.contrast, "focus": self.focus, "repair": self.repair}
+        report = earlier.stack if earlier is not None else None
+        if report is None and any(wanted.values()):
+            report = inspect_stack(image, check)
+        seen = image if report is None else corrected(image, report, **wanted)
+        missing = report.missing if report is not None and self.repair else ()
+        check()
+        found, alone = noise_of(seen, self.noise, inputs)
         return Plan(
             found,
-            estimate_normalisation(image),
+            estimate_normalisation(seen),
             Observer(),
+            notes=() if report is None else report.notes,
             noise_from_one_image=alone,
+            image=None if seen is image else seen,
             keep=self.keeps_measured,
             pointwise=False,
-            grid=grid,
+            found={} if report is None else {"sections": stated(report)},
+            grid=replace(self.grid(image), missing=missing),
+            stack=report,
         )
 
     def _spacing(self, image: Image) -> float:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mendem.image import Image
 from mendem.options import parameter
-from mendem.tasks.base import InputSlot, Plan, Task
+from mendem.tasks.base import Check, InputSlot, Plan, Task, free
 from mendem.tasks.blurring import PSF_SLOT, checked_psf, psf_parameter
 from mendem.tasks.noise_choice import NOISE_SLOT, checked_noise, noise_parameter
 from mendem.tasks.planning import plan
@@ -38,5 +38,5 @@ class SuperResolve(Task):
     def scale(self) -> int:
         return self.factor
 
-    def plan(self, image: Image, inputs: Mapping[str, Image]) -> Plan:
+    def plan(self, image: Image, inputs: Mapping[str, Image], check: Check = free, earlier: Plan | None = None) -> Plan:
         return plan(image, inputs, self.noise, psf=self.psf, factor=self.factor)

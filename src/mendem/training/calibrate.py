@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mendem.priors import checkpoint
 from mendem.priors.calibration import Calibration, Curve, was_measured
+from mendem.priors.condition import Condition
+from mendem.priors.network import UNet
 from mendem.training.batches import Batches
 from mendem.training.degrade import DegradeOptions, degrade
 from mendem.training.objective import answers, questions
-from mendem.training.pool import Source, public_sources, standardise
+from mendem.training.pool import Source, fibsem, public_sources, standardise
+from mendem.training.sections import draw_sections, observe_sections
 from mendem.training.shapes import shapes
+from mendem.training.stacks import Stacks
 
 #: Knots of each map. With 60 to 180 patches, 4 and 6 knots predicted the intervals of other patches equally well, and
 #: a further map of the spread over the pixelwise one or of the noise level added nothing.
@@ -27,6 +32,8 @@ DRAWN, SEED = 16, 500_000
 SCORED = 256
 #: Sections of a volume that are left out on either side of what is scored.
 APART = 8
+#: Columns of the held-out block, of 520, that the benchmark of volumes leaves out.
+UNSCORED = 128
 #: Crops of a picture are no smaller than this.
 SMALLEST = 96
 
@@ -37,14 +44,29 @@ def fit(network: nn.Module, data: Path, patches: int | None = None, device: str 
     Degradations are drawn as in training, the noise with the errors that an estimate makes. About half a minute on
     one core. Where ``data`` is no folder of public micrographs, synthetic pictures alone are used.
     """
-    std, error, measured = spread_and_error(network, unscored_sources(data), patches or PATCHES, device)
+    generator = torch.Generator(device).manual_seed(SEED)
+    ask = degraded(unscored_sources(data), generator)
+    std, error, measured = spread_and_error(network, ask, patches or PATCHES, generator)
     return Calibration(*(from_errors(std[part], error[part]) for part in (measured, ~measured)))
+
+
+def fit_sections(network: UNet, data: Path, patches: int | None = None, device: str = "cpu") -> Calibration:
+    """As `fit`, of a network for volumes, asked about sections; none of its pixels has a measurement of its own."""
+    frames = network.config["frames"]
+    stacks = Stacks(unscored_volumes(data), frames, SIDE, SEED, device=device)
+    generator, rng = torch.Generator(device).manual_seed(SEED), np.random.default_rng(SEED)
+
+    def ask() -> tuple[Tensor, Condition]:
+        return observe_sections(draw_sections(rng, SIDE), stacks.next(GROUP), generator)
+
+    std, error, _ = spread_and_error(network, ask, patches or PATCHES, generator)
+    return Calibration(inferred=from_errors(std, error))
 
 
 def recalibrate(path: Path, data: Path, target: Path | None = None) -> Calibration:
     """Fit the calibration of a weights file, and write it into its header, or into that of a copy ``target``."""
     network, facts = checkpoint.load(path)
-    calibration = fit(network, data)
+    calibration = (fit if network.config["frames"] == 1 else fit_sections)(network, data)
     checkpoint.write(network, target or path, {**facts, "calibration": calibration.stated()})
     return calibration
 
@@ -75,22 +97,42 @@ def unscored(array: np.ndarray) -> list[np.ndarray]:
     return [np.ascontiguousarray(c) for c in around if min(c.shape) >= SMALLEST]
 
 
+def unscored_volumes(data: Path) -> list[Source]:
+    """Volumes that neither recipes nor benchmarks use: a side of the held-out FIB-SEM block, and simulated ones."""
+    from mendem.simulate import tissue_volume
+
+    drawn = [tissue_volume((SIDE, SIDE, SIDE), size, SEED + i).data for i, size in enumerate((5.0, 8.0, 12.0))]
+    sources = [Source("tissue", 1.0, [standardise(np.asarray(v)) for v in drawn])]
+    if (data / "fibsem_flyem_medulla").is_dir():
+        for targets in ("binned", "raw"):
+            block = fibsem(data, "validation", targets)[0]
+            sources.append(Source(targets, 1.0, [block[..., : block.shape[-1] * UNSCORED // 520]]))
+    return sources
+
+
+def degraded(sources: list[Source], generator: torch.Generator) -> Callable[[], tuple[Tensor, Condition]]:
+    """What draws targets and conditions of a few pictures of the sources, as in training."""
+    batches = Batches(sources, GROUP, SIDE, SEED, device=str(generator.device))
+    return lambda: degrade(batches.next(), generator, DegradeOptions())
+
+
 def spread_and_error(
-    network: nn.Module, sources: list[Source], patches: int, device: str = "cpu"
+    network: nn.Module, ask: Callable[[], tuple[Tensor, Condition]], patches: int, generator: torch.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of randomly chosen pixels the predicted standard deviation and the error (truth minus mean), in normalised units,
-    and whether they were measured themselves."""
-    batches = Batches(sources, GROUP, SIDE, SEED, device=device)
-    generator = torch.Generator(device).manual_seed(SEED)
-    found = []
-    for _ in range(-(-patches // GROUP)):
-        target, condition = degrade(batches.next(), generator, DegradeOptions())
+    and whether they were measured themselves; ``ask`` draws targets and conditions of a few patches."""
+    found: list[Tensor] = []
+    asked_about = 0
+    while asked_about < patches:
+        target, condition = ask()
+        asked_about += len(target)
         asked = questions(target, condition)
         with torch.inference_mode():
             correction, log_variance = answers(network, asked)
         std = asked.scale * (0.5 * log_variance).exp()
         error = asked.target - asked.base - asked.scale * correction
-        chosen = torch.randint(std[0].numel(), (len(std), PIXELS), generator=generator, device=device)
+        shape, device = (len(std), PIXELS), generator.device
+        chosen = torch.randint(std[0].numel(), shape, generator=generator, device=device)
         found.append(
             torch.stack(
                 [t.flatten(1).gather(1, chosen).flatten() for t in (std, error, was_measured(condition).float())]

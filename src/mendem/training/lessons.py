@@ -58,8 +58,18 @@ PRIOR = Lesson(
     loss=lambda network, asked, recipe: objective.loss(network, asked, recipe["train"].get("weighting", "relative")),
     finish=_judged,
 )
+
+
+def _judged_sections(network: UNet, recipe: Recipe, sources: list[Source], data: Path) -> dict[str, Any]:
+    """The calibration of a prior for volumes; whether an image is familiar is asked of the one for slices."""
+    from mendem.training import calibrate
+
+    return {"calibration": calibrate.fit_sections(network, data).stated()}
+
+
 SECTIONS = replace(
     PRIOR,
+    finish=_judged_sections,
     stream=lambda sources, recipe, seed, device: SectionStream(sources, recipe, seed, device).next,
 )
 NOISE = Lesson(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mendem.errors import MendemError
-from mendem.training.pool import Source, phantom_source, public_sources, synthetic_sources
+from mendem.training.pool import Source, phantom_source, public_sources, synthetic_sources, volume_sources
 from mendem.training.validate import held_out
 
 #: Version of the file.
@@ -31,6 +31,7 @@ def training_sources(data: Path, drawn: dict[str, Any]) -> list[Source]:
         *public_sources(data, "train", drawn.get("targets", "binned")),
         *synthetic_sources(drawn["shapes"], drawn["tissue"]),
         phantom_source(data, drawn.get("phantoms", 0)),
+        *(volume_sources(data, drawn["volumes"]) if "volumes" in drawn else []),
     ]
 
 

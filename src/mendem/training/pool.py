@@ -135,6 +135,19 @@ def synthetic_sources(shapes: int, tissue: int) -> list[Source]:
     return sources
 
 
+def volume_sources(folder: Path, count: int, split: str = "train") -> list[Source]:
+    """The FIB-SEM volumes as they were recorded, and ``count`` simulated ones of neuropil at 4 to 14 nm."""
+    from mendem.simulate import tissue_volume
+
+    sizes = [float(np.exp(np.random.default_rng(i).uniform(np.log(4), np.log(14)))) for i in range(count)]
+    drawn = [tissue_volume((112,) * 3, size, 1000 + i).data for i, size in enumerate(sizes)]
+    sources = [
+        Source("recorded volumes", 0.20, fibsem(folder, split, "raw")),
+        Source("simulated volumes", 0.25, [standardise(np.asarray(v)) for v in drawn]),
+    ]
+    return [s for s in sources if s.arrays]
+
+
 def phantom_source(folder: Path, count: int) -> Source:
     """``count`` crowds of projected macromolecules, from the densities below ``folder``."""
     if not count:

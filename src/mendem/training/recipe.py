@@ -106,6 +106,15 @@ PRIOR: dict[str, Table] = {
     },
     "coverage": {"pixel_nm": _range(1e6), "modalities": TEXTS, "degradations": TEXTS},
 }
+#: A prior for volumes: what every prior is told, neighbouring planes, volumes to learn from, and the share of the draws
+#: that are flat pictures.
+SECTIONS: dict[str, Table] = {
+    **PRIOR,
+    "network": {**PRIOR["network"], "frames": _one_of(1, 3, 5, 7)},
+    "data": {**DATA, "volumes": _whole(0, 10_000)},
+    "train": {key: entry for key, entry in PRIOR["train"].items() if key != "unconditional"},
+    "sections": {"flat": _number(0, 1)},
+}
 NOISE: dict[str, Table] = {
     "noise": {"widths": _wholes(2048), "hidden": _whole(1, 4096)},
     "data": DATA,
@@ -143,7 +152,8 @@ def load_recipe(path: Path) -> dict[str, Any]:
 
 def check_recipe(recipe: Mapping[str, Any], where: str) -> None:
     """`MendemError` with one sentence about what is wrong in a recipe, if anything is; ``where`` names it."""
-    tables = NOISE if "noise" in recipe else BLUR if "blur" in recipe else PRIOR
+    kinds = {"noise": NOISE, "blur": BLUR, "sections": SECTIONS}
+    tables = next((tables for name, tables in kinds.items() if name in recipe), PRIOR)
     allowed = [*tables, *(["degrade"] if tables is PRIOR else [])]
     if unknown := [name for name in recipe if name not in allowed]:
         raise MendemError(f"{where}: {unknown[0]!r} is no table of such a recipe; its tables are {', '.join(allowed)}")
@@ -151,6 +161,7 @@ def check_recipe(recipe: Mapping[str, Any], where: str) -> None:
         _check_table(recipe.get(name, {}), entries, where, name)
     if tables is PRIOR:
         _check_degrade(recipe.get("degrade", {}), where)
+    if tables in (PRIOR, SECTIONS):
         _check_prior(recipe, where)
     elif tables is NOISE and (recipe["train"]["patch"] % 4 or recipe["train"]["patch"] < 64):
         raise MendemError(f"{where}: in the table [train], patch must be a multiple of 4, and 64 at least")

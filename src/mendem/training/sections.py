@@ -19,6 +19,8 @@ from mendem.training.objective import Questions, joined, questions
 from mendem.training.pool import Source
 from mendem.training.stacks import Stacks
 
+#: Stacks that share sections, where the recipe says nothing.
+GROUP = 8
 #: Level of the noise of sections, in units of the clean signal's standard deviation.
 LEVEL = (0.01, 0.5)
 #: Distances of sections: most are drawn from these, the rest from all numbers between the first and the last.
@@ -35,7 +37,8 @@ class SectionStream:
 
     def __init__(self, sources: list[Source], recipe: dict[str, Any], seed: int, device: str) -> None:
         options, self.frames = recipe["train"], recipe["network"].get("frames", 1)
-        self.counts = [options["group"]] * (options["batch"] // options["group"])
+        groups = max(1, options["batch"] // options.get("group", GROUP))
+        self.counts = [options["batch"] // groups + (i < options["batch"] % groups) for i in range(groups)]
         self.absent, self.flat = options["absent"], recipe["sections"]["flat"]
         size = options["patch"]
         self.stacks = Stacks(sources, self.frames, size, seed, device=device)
