@@ -43,6 +43,8 @@ LEVELS = {
     "restoration": 4,
     "negative_control": 4,
     "streaming": 4,
+    "presets": 4,
+    "batch": 4,
     "training": 5,
     "cli": 6,
     "__main__": 6,

@@ -35,25 +35,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say("interrupted before anything was finished; nothing was written", INTERRUPTED)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
-    except MendemError as error:
-        return _say(str(error), BAD_INPUT)
     except BrokenPipeError:  # `mendem info | head`: nobody reads on
         sys.stdout = open(os.devnull, "w")
         return DONE
-    except MemoryError:
-        return _say(_NO_MEMORY, BAD_INPUT)
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _say(f"{name}{error.strerror or error}; check the name, the permissions and the disk", BAD_INPUT)
     except Exception as error:
-        if _out_of_memory(error):
-            return _say(_NO_MEMORY, BAD_INPUT)
-        if os.environ.get("MENDEM_TRACEBACK"):
-            traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"
-        return _say(
-            f"this should not have happened ({what}); set MENDEM_TRACEBACK=1, run again and report it", OUR_ERROR
-        )
+        return _say(*explained(error))
+
+
+def explained(error: Exception) -> tuple[str, int]:
+    """What a user is told of an error, in one sentence, and the exit status that it gives."""
+    if isinstance(error, MendemError):
+        return str(error), BAD_INPUT
+    if isinstance(error, MemoryError) or _out_of_memory(error):
+        return _NO_MEMORY, BAD_INPUT
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror or error}; check the name, the permissions and the disk", BAD_INPUT
+    if os.environ.get("MENDEM_TRACEBACK"):
+        traceback.print_exception(error)
+    what = f"{type(error).__name__}: {error}"
+    return f"this should not have happened ({what}); set MENDEM_TRACEBACK=1, run again and report it", OUR_ERROR
 
 
 _NO_MEMORY = "out of memory; add --tile 256, restore a smaller --region, or close other programs"
