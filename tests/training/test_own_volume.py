@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mendem.appraisal.novelty import Novelty
 from mendem.errors import Cancelled, MendemError
 from mendem.image import Image
 from mendem.normalise import Normalisation, estimate_normalisation
@@ -16,8 +17,9 @@ from mendem.priors.network import UNet
 from mendem.priors.network_prior import NetworkPrior, load_prior
 from mendem.priors.prior import Coverage
 from mendem.training import own_volume
+from mendem.training.own_advice import recommend
 from mendem.training.own_judging import judge
-from mendem.training.own_planes import OwnPlanes, neighbours, share_kept
+from mendem.training.own_planes import OwnPlanes, share_kept
 from mendem.training.own_reading import read_parts
 from mendem.training.own_volume import LearnedPrior, learn_from, save_learned
 
@@ -66,8 +68,7 @@ def learned(prior, image=None, minutes=1.0, grid=None, noise=NONE, **more):
     return learn_from(prior, image, grid, noise, estimate_normalisation(image), minutes=minutes, clock=Steps(), **more)
 
 
-@pytest.mark.parametrize("frames", [1, 5])
-@pytest.mark.parametrize("width", [4.0, 1.0, 2.0])
+@pytest.mark.parametrize(("frames", "width"), [(5, 4.0), (1, 1.0), (1, 2.0)])
 def test_learning_lowers_the_error_on_held_out_planes_and_leaves_the_prior_as_it_was(frames, width):
     prior = small_prior(frames)
     before = {k: v.clone() for k, v in prior.network.state_dict().items()}
@@ -203,15 +204,6 @@ def test_a_bounded_part_of_a_large_volume_is_read():
     assert parts.held_out and parts.count < data.read
 
 
-def test_neighbouring_frames_are_given_where_sections_lie_at_their_distance():
-    assert neighbours(5, 4.0) == {0: -1, 4: 1}
-    assert neighbours(5, 2.0) == {0: -2, 1: -1, 3: 1, 4: 2}
-    assert neighbours(5, 8.0) == {} == neighbours(1, 2.0)
-    planes = OwnPlanes(stripes(), SectionGrid(12, 4.0, 4.0), NONE, SAME, 5)
-    known = planes.draw(8, np.random.default_rng(0)).condition.reliability.amax((-1, -2))
-    assert (known[:, 2] > 0).all() and (known[:, [0, 4]] > 0).any() and (known[:, [1, 3]] == 0).all()
-
-
 def test_correlated_noise_averages_less():
     image = stripes()
     operator = OwnPlanes(image, SectionGrid(12, 4.0, 4.0), NONE, SAME, 1).draw(1, np.random.default_rng(0)).operator
@@ -228,3 +220,23 @@ def test_too_little_to_learn_from_is_said(shape, spacing, what):
     image = Image(np.random.default_rng(0).random(shape).astype(np.float32), source="tiny.tif")
     with pytest.raises(MendemError, match=f"tiny.tif.*{what}"):
         learned(small_prior(), image, grid=SectionGrid(shape[0], spacing, spacing))
+
+
+def test_learning_is_recommended_where_the_prior_is_of_no_use_or_the_volume_is_unlike_its_training():
+    norm, grid = estimate_normalisation(stripes(24, 160)), SectionGrid(24, 4.0, 4.0)
+    ignorant = small_prior()
+    advice = recommend(ignorant, stripes(24, 160), grid, NONE, norm)
+    assert advice.learn and advice.gain < 0.5 and "cubic" in advice.sentence
+    # The stripes repeat after 9 pixels, which four averaged rows of 9 tell: after learning there is a gain.
+    knowing = learned(ignorant, stripes(24, 160), minutes=3.0)
+    advice = recommend(knowing, stripes(24, 160, seed=1), grid, NONE, norm)
+    assert not advice.learn and advice.gain > 0.5
+    unlike = recommend(knowing, stripes(24, 160, seed=1), grid, NONE, norm, Novelty(1.4, 0.3, "texture"))
+    assert unlike.learn and "unlike the training (novelty 1.4" in unlike.sentence
+
+
+def test_learning_is_not_recommended_where_there_is_little_to_learn_from():
+    advice = recommend(small_prior(), stripes(), SectionGrid(12, 4.0, 4.0), NONE, SAME)
+    assert not advice.learn and "few to learn from" in advice.sentence
+    advice = recommend(small_prior(), stripes(3), SectionGrid(3, 4.0, 4.0), NONE, SAME)
+    assert not advice.learn and "fewer than 4" in advice.sentence

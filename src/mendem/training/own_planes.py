@@ -26,7 +26,7 @@ from mendem.physics.noise import NoiseModel
 from mendem.physics.observation import Observation, local_mean
 from mendem.physics.section_grid import SectionGrid
 from mendem.physics.sections import Sections
-from mendem.priors.condition import FRAME_DISTANCE, Condition
+from mendem.priors.condition import Condition
 from mendem.training.own_reading import Parts, read_parts
 
 #: Side of the windows that are asked about, in pixels, and the multiple that their sides are of.
@@ -39,8 +39,6 @@ NOT_FINITE, TRIES = 0.05, 100
 MISSING = 0.1
 #: Above this g (see the module) the rows of a section do not count: what would be taken off the target is too large.
 TOO_ALIKE = 0.7
-#: How far a section may lie from where the network expects a neighbouring frame, in sections.
-NEARLY = 0.1
 
 
 @dataclass(frozen=True)
@@ -113,37 +111,27 @@ class OwnPlanes:
             )
         self.grid, self.frames, self.device = grid, frames, device
         self.noise = noise.affine(normalisation.centre, normalisation.scale)
-        self.offsets = neighbours(frames, grid.spacing)
 
     def draw(self, count: int, rng: np.random.Generator, held_out: bool = False) -> Asked:
         """``count`` windows of what is learned from, or of what is held out, with the same sections along one axis."""
         axis = int(rng.choice(self.axes))
         among = self.parts.held_out if held_out else self.parts.learned
-        stacks = torch.from_numpy(np.stack([self._cut(among, axis, rng) for _ in range(count)])).to(self.device)
-        operator = self._sections(stacks.shape[-2], rng)
-        return self._ask(stacks, operator, axis, int(rng.integers(2**62)))
+        cut = np.stack([self._cut(among, axis, rng) for _ in range(count)])[:, None]
+        operator = self._sections(cut.shape[-2], rng)
+        return self._ask(torch.from_numpy(cut).to(self.device), operator, axis, int(rng.integers(2**62)))
 
     def _cut(self, among: list[tuple[int, int]], axis: int, rng: np.random.Generator) -> np.ndarray:
-        """(frames, height, width) of one place, rows along the axis; NaN where nothing was measured."""
+        """(height, width) of one place, rows along the axis; NaN where nothing was measured."""
         height, width = self.shape
         for _ in range(TRIES):
             section, place = among[int(rng.integers(len(among)))]
             plane = self.parts.pixels[section, place]
             top, left = int(rng.integers(plane.shape[0] - height + 1)), int(rng.integers(plane.shape[1] - width + 1))
-            window = (slice(top, top + height), slice(left, left + width))
-            if np.isnan(plane[window]).mean() <= NOT_FINITE:
-                break
-        else:
-            raise MendemError("nothing can be learned from this volume: most of it is not finite numbers")
-        stack = np.full((self.frames, height, width), np.nan, np.float32)
-        stack[self.frames // 2] = plane[window]
-        for frame, away in self.offsets.items():
-            if (section + away, place) in self.parts.pixels:
-                stack[frame] = self.parts.pixels[section + away, place][window]
-        if axis == 1:
-            stack = stack.swapaxes(-1, -2)
-        down, right = (1 - 2 * int(n) for n in rng.integers(2, size=2))
-        return np.ascontiguousarray(stack[:, ::down, ::right])
+            window = plane[top : top + height, left : left + width]
+            if np.isnan(window).mean() <= NOT_FINITE:
+                down, right = (1 - 2 * int(n) for n in rng.integers(2, size=2))
+                return np.ascontiguousarray((window.T if axis == 1 else window)[::down, ::right])
+        raise MendemError("nothing can be learned from this volume: most of it is not finite numbers")
 
     def _sections(self, height: int, rng: np.random.Generator) -> Sections:
         """Sections as the volume has them, from a random row on; sometimes one is missing."""
@@ -158,14 +146,12 @@ class OwnPlanes:
             del starts[int(rng.integers(1, len(starts) - 1))]
         return Sections(tuple(starts), width, spacing, height)
 
-    def _ask(self, stacks: Tensor, operator: Sections, axis: int, seed: int) -> Asked:
-        finite = torch.isfinite(stacks)
-        stacks = torch.where(finite, stacks, 0.0)
-        data = operator.forward(stacks)
-        known = (operator.forward(finite.float()) > 0.999).float()
-        middle = slice(self.frames // 2, self.frames // 2 + 1)
-        target, weight = stacks[:, middle], finite[:, middle].float()
-        inside = operator.adjoint(torch.ones_like(data[:, middle])) > 0
+    def _ask(self, target: Tensor, operator: Sections, axis: int, seed: int) -> Asked:
+        finite = torch.isfinite(target)
+        target, weight = torch.where(finite, target, 0.0), finite.float()
+        data = operator.forward(target)
+        known = (operator.forward(weight) > 0.999).float()
+        inside = operator.adjoint(torch.ones_like(data)) > 0
         # A row of the scan is a row of what is coarsened along y; along x its offset is one pixel's alone.
         line = self.noise.scan_line if axis == 0 else 0.0
         noise = replace(self.noise, correlation=(0.0, self.noise.correlation[1 - axis]), scan_line=line)
@@ -178,22 +164,16 @@ class OwnPlanes:
             added = std * unit_noise(data.shape, noise, torch.Generator(self.device).manual_seed(seed))
             data = data + added
             share = kept / (1 - kept)
-            nothing, all_known = torch.zeros_like(target), torch.ones_like(data[:, middle])
-            target = target - share * operator.consistent(nothing, added[:, middle], all_known)
-            variance = variance * (1 + inside * share * kept)
+            spread = operator.consistent(torch.zeros_like(target), added, torch.ones_like(added))
+            target, variance = target - share * spread, variance * (1 + inside * share * kept)
         data = torch.where(known > 0, data, 0.0)
-        condition = Observation(data, operator, noise, known).condition()
-        return Asked(target, weight, variance, condition, operator, data[:, middle])
+        condition = Observation(data, operator, noise, known).condition().map(self._alone)
+        return Asked(target, weight, variance, condition, operator, data)
 
-
-def neighbours(frames: int, spacing: float) -> dict[int, int]:
-    """Frames beside the middle one where a section of the volume lies: how many sections away it is."""
-    found = {}
-    for frame in range(frames):
-        away = FRAME_DISTANCE * (frame - frames // 2) / spacing
-        if round(away) and abs(away - round(away)) < NEARLY:
-            found[frame] = round(away)
-    return found
+    def _alone(self, middle: Tensor) -> Tensor:
+        """The middle frame with nothing around it: the next section is farther than the frames that a network knows."""
+        around = middle.new_zeros((len(middle), self.frames // 2, *middle.shape[-2:]))
+        return torch.cat([around, middle, around], dim=1)
 
 
 def share_kept(operator: Sections, correlation: float) -> float:
