@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import ablation, blind, calibration, control, cost, novelty, ours, task_tables
+from benchmarks import (
+    ablation,
+    blind,
+    calibration,
+    control,
+    cost,
+    isotropic,
+    isotropic_cost,
+    novelty,
+    ours,
+    task_tables,
+)
 from benchmarks.crops import draw
 from benchmarks.quality import CLEAN_ENOUGH, MAIN, STEP, against
 from benchmarks.tables import plain, signed, table
@@ -18,6 +29,8 @@ TITLES = {
     "quality": "Known truths with added noise",
     "tasks": "Every kind of restoration, one prior",
     "blind": "A blur that nobody stated",
+    "isotropic": "Isotropic volumes",
+    "isotropic-cost": "What an isotropic volume costs",
     "speed": "Speed and memory",
     "cost": "What an answer costs",
     "large": "A large file",
@@ -180,6 +193,8 @@ WRITERS = {
     "calibration": calibration.page,
     "tasks": task_tables.page,
     "blind": blind.page,
+    "isotropic": isotropic.page,
+    "isotropic-cost": isotropic_cost.page,
     "cost": cost.page,
     "novelty": novelty.page,
     "control": control.markdown,
@@ -192,7 +207,13 @@ WRITERS = {
 }
 
 
-PICTURES = {"pair": ["pair"], "tasks": task_tables.pictures(), "control": ["control"], "realism": ["unconditional"]}
+PICTURES = {
+    "pair": ["pair"],
+    "isotropic": ["isotropic"],
+    "tasks": task_tables.pictures(),
+    "control": ["control"],
+    "realism": ["unconditional"],
+}
 
 
 def _pictures(name: str, page: Path, kept: Path, result: dict) -> list[str]:

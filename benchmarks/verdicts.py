@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import calibration, novelty, task_tables
+from benchmarks import calibration, isotropic, novelty, task_tables
 from benchmarks.quality import MAIN, against
 
 #: Memory that a run from disk to disk may take above an interpreter with torch, bytes; speed over BM3D.
@@ -17,7 +17,7 @@ SPEED_BOUND = 10.0
 def aims(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(aim, measured, met) of what was measured."""
     lines = []
-    for rule in (_pair, _tasks, _calibration, _novelty, _speed, _large, _invariance, _live):
+    for rule in (_pair, _tasks, _isotropic, _calibration, _novelty, _speed, _large, _invariance, _live):
         lines += rule(found)
     return lines
 
@@ -49,6 +49,11 @@ def _pair(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _tasks(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     result = found.get("tasks", {}).get("result", {})
     return task_tables.aims(result) if "rows" in result else []
+
+
+def _isotropic(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    result = found.get("isotropic", {}).get("result", {})
+    return isotropic.aims(result) if "rows" in result else []
 
 
 def _calibration(found: dict[str, Any]) -> list[tuple[str, str, str]]:
