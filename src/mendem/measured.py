@@ -100,11 +100,14 @@ def volume_in_dtype(run: Run, block: Block, result: np.ndarray, dtype: np.dtype)
     return converted
 
 
-def section_residual(run: Run, result: np.ndarray) -> np.ndarray:
-    """What was measured less the sections of a finished volume (planes, rows, columns): (sections, rows, columns)."""
+def section_residual(run: Run, result: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """What was measured less the sections of a finished volume (planes, rows, columns): (sections, rows, columns).
+
+    Into ``out`` where that is given; sections that were not measured are left as they are there, and are NaN elsewhere.
+    """
     assert run.grid is not None
     top, bottom, left, right = run.region
-    residual = np.full((run.grid.count, *result.shape[1:]), np.nan, np.float32)
+    residual = np.full((run.grid.count, *result.shape[1:]), np.nan, np.float32) if out is None else out
     for section in run.grid.measured(0, run.grid.height):
         seen = run.image.read(section, slice(top, bottom), slice(left, right)).astype(np.float32)
         residual[section] = seen - run.grid.mean(section, result)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mendem.errors import Cancelled
-from napari_mendem.layers import Look
+from napari_mendem.layers import Look, Raster
 from napari_mendem.viewport import Region, current_slice, full_shape, visible
 from napari_mendem.workers import Preparations, Request, use_cpu_threads
 
@@ -125,7 +125,7 @@ def show_control(
             metadata={CONTROL: look.name},
             rgb=False,
             multiscale=False,
-            **look.at(corner, finer),
+            **look.at(Raster.of(corner, finer)),
             **look.display,
         )
         made.append(layer)

@@ -14,6 +14,8 @@ from mendem.image import NM_PER_UNIT, Image, VoxelSize
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
+    from mendem.physics.section_grid import SectionGrid
+
 #: Marks the layer of a live preview in its metadata.
 PREVIEW = "mendem_preview"
 
@@ -68,6 +70,29 @@ def unwrapped(viewer: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class Raster:
+    """Where some data lie among the pixels of a layer: pixel i at ``first + step * i``, along each axis."""
+
+    first: tuple[float, ...]
+    step: tuple[float, ...]
+
+    @classmethod
+    def of(cls, offset: Sequence[float], finer: float = 1.0) -> Raster:
+        """Data that begin at ``offset``, with ``finer`` of their pixels along y and x of one of the layer's.
+
+        Pixel i is then at ``offset + (i + 1/2) / finer - 1/2``.
+        """
+        edge = (1 / finer - 1) / 2
+        leading = tuple(float(n) for n in offset[:-2])
+        return cls((*leading, *(float(n) + edge for n in offset[-2:])), (*(1.0 for _ in leading), 1 / finer, 1 / finer))
+
+
+def along_z(place: Raster, grid: SectionGrid, first: int = 0) -> Raster:
+    """The same for planes of a volume in place of sections; ``first`` of them."""
+    return Raster((grid.section_at(first), *place.first[1:]), (1 / grid.spacing, *place.step[1:]))
+
+
+@dataclass(frozen=True)
 class Look:
     """Where a layer lies and how it is shown, taken when a run starts: the layer may be gone when it ends."""
 
@@ -117,21 +142,17 @@ class Look:
         }
         return Look(self.name, place, self.display)
 
-    def at(self, offset: Sequence[int], finer: float = 1.0) -> dict[str, Any]:
-        """Layer arguments for data that begin at ``offset`` of this layer's data, in its pixels.
+    def at(self, raster: Raster) -> dict[str, Any]:
+        """Layer arguments for data that lie at ``raster`` of this layer's pixels."""
+        return {**self.place, "scale": self._scale(raster), "translate": self._translate(raster)}
 
-        ``finer`` is how many of their pixels lie along y and x of one of this layer's: pixel i is at
-        ``offset + (i + 1/2) / finer - 1/2``.
-        """
-        return {**self.place, "scale": self._scale(finer), "translate": self._translate(offset, finer)}
-
-    def stack_at(self, offset: Sequence[int], axis: str, finer: float = 1.0) -> dict[str, Any]:
+    def stack_at(self, raster: Raster, axis: str) -> dict[str, Any]:
         """As `at`, with one more axis in front; everything that places the data is then in ``affine``."""
         from napari.utils.transforms import Affine
 
         ndim = len(self.place["scale"])
-        own = {"scale": self._scale(finer), **{k: self.place[k] for k in ("rotate", "shear")}}
-        inner = Affine(ndim=ndim, translate=self._translate(offset, finer), **own).affine_matrix
+        own = {"scale": self._scale(raster), **{k: self.place[k] for k in ("rotate", "shear")}}
+        inner = Affine(ndim=ndim, translate=self._translate(raster), **own).affine_matrix
         whole = np.eye(ndim + 2)
         whole[1:, 1:] = self.place["affine"] @ inner
         return {
@@ -140,20 +161,15 @@ class Look:
             "axis_labels": (axis, *self.place["axis_labels"]),
         }
 
-    def _scale(self, finer: float) -> np.ndarray:
-        """Only rows and columns are finer."""
-        scale = np.array(self.place["scale"], float)
-        scale[-2:] /= finer
-        return scale
+    def _scale(self, raster: Raster) -> np.ndarray:
+        return np.array(self.place["scale"], float) * raster.step
 
-    def _translate(self, offset: Sequence[int], finer: float) -> np.ndarray:
+    def _translate(self, raster: Raster) -> np.ndarray:
         """Where the first pixel's centre lies: rotation, shear and scale act on the offset too."""
         from napari.utils.transforms import Affine
 
-        first = np.array(offset, float)
-        first[-2:] += (1 / finer - 1) / 2
         own = {k: self.place[k] for k in ("scale", "translate", "rotate", "shear")}
-        return np.asarray(Affine(ndim=len(first), **own)(first))
+        return np.asarray(Affine(ndim=len(raster.first), **own)(np.array(raster.first, float)))
 
 
 def spread_limits(std: np.ndarray) -> tuple[float, float]:

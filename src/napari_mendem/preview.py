@@ -13,7 +13,9 @@ import numpy as np
 
 from mendem.errors import Cancelled
 from napari_mendem import costs, workers
-from napari_mendem.viewport import Region, View
+from napari_mendem.layers import Raster
+from napari_mendem.preview_volume import PlaneFrame, plane_frames
+from napari_mendem.viewport import Region, SideView, View
 from napari_mendem.workers import Preparations, Request
 
 if TYPE_CHECKING:
@@ -47,6 +49,16 @@ class Frame:
     final: bool
     finer: float = 1.0
 
+    @property
+    def pixels(self) -> np.ndarray:
+        """``data`` with the axes of the image."""
+        return self.data.reshape((1,) * len(self.index) + self.data.shape)
+
+    @property
+    def raster(self) -> Raster:
+        """Where they lie."""
+        return Raster.of((*self.index, self.region[0], self.region[2]), self.finer)
+
 
 class PreviewJob:
     """One preview: `work` in the engine thread fills ``frame``, better and better, until done or cancelled.
@@ -54,11 +66,13 @@ class PreviewJob:
     ``view`` None only prepares: the noise is estimated, and what the user must know is said.
     """
 
-    def __init__(self, request: Request, view: View | None, preparations: Preparations, cpu_threads: int = 0) -> None:
+    def __init__(
+        self, request: Request, view: View | SideView | None, preparations: Preparations, cpu_threads: int = 0
+    ) -> None:
         self.request, self.view = request, view
         self.cancelled = threading.Event()
         self.run: Run | None = None
-        self.frame: Frame | None = None
+        self.frame: Frame | PlaneFrame | None = None
         self.first_seconds: float | None = None
         self._preparations, self._cpu_threads = preparations, cpu_threads
         self._asked = time.monotonic()
@@ -73,10 +87,18 @@ class PreviewJob:
             self.check()
             workers.use_cpu_threads(self._cpu_threads)
             self.run = run = self._preparations.get(self.request, self.check, roughly=True)
-            if self.view is not None:
+            if isinstance(self.view, SideView):
+                self._preview_plane(run, self.view)
+            elif self.view is not None:
                 self._preview(run, self.view)
         except Cancelled:
             pass
+
+    def _preview_plane(self, run: Run, view: SideView) -> None:
+        for frame in plane_frames(run, view, self.check):
+            self.frame = frame
+            if self.first_seconds is None:
+                self.first_seconds = time.monotonic() - self._asked
 
     def _preview(self, run: Run, view: View) -> None:
         shown = middle_of(view.region)
@@ -196,7 +218,7 @@ class LivePreview:
     Parameters
     ----------
     show
-        Receives each new `Frame` of the newest request.
+        Receives each new `Frame`, or `PlaneFrame`, of the newest request.
     prepared
         Receives the `mendem.engine.Run` once an image and its parameters have been looked at.
     failed
@@ -207,7 +229,7 @@ class LivePreview:
 
     def __init__(
         self,
-        show: Callable[[Frame], None],
+        show: Callable[[Any], None],
         prepared: Callable[[Run], None],
         failed: Callable[[BaseException], None],
         preparations: Preparations,
@@ -218,7 +240,7 @@ class LivePreview:
         self._submit = submit
         self._job: PreviewJob | None = None
         self._future: Future | None = None
-        self._shown: Frame | None = None
+        self._shown: Frame | PlaneFrame | None = None
         self._told: Run | None = None
         #: The event that stops what is at work: for whoever must stop it without holding this object.
         self.running: list[threading.Event] = []
@@ -228,7 +250,7 @@ class LivePreview:
         """Whether the newest request is still at work."""
         return self._future is not None
 
-    def request(self, request: Request, view: View | None, cpu_threads: int = 0) -> bool:
+    def request(self, request: Request, view: View | SideView | None, cpu_threads: int = 0) -> bool:
         """Ask for a preview; False where the same is already at work or shown."""
         job = self._job
         if job and job.view == view and _same(job.request, request) and not job.cancelled.is_set():

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image as ImageLayer
 
-from napari_mendem.layers import PREVIEW, Look, residual_limits, spread_limits
-from napari_mendem.preview import Frame
+from napari_mendem.layers import PREVIEW, Look, Raster, along_z, residual_limits, spread_limits
 from napari_mendem.workers import RestoreJob
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+    from napari_mendem.preview import Frame
+    from napari_mendem.preview_volume import PlaneFrame
 
 #: A growing layer is drawn anew at most this often, seconds, and may take this share of the GUI's time.
 REDRAW_EVERY = 0.4
@@ -42,7 +44,7 @@ class ResultLayers:
         self.viewer, self.job, self.title = viewer, job, title
         self.look = look.flat() if job.request.task.merges else look
         self.layer: ImageLayer | None = None
-        self._rows = 0
+        self._changes = 0
         self._next = 0.0
 
     @property
@@ -51,27 +53,37 @@ class ResultLayers:
         return self.layer is not None and self.layer not in self.viewer.layers
 
     def grow(self) -> None:
-        """Show what has been finished since the last time."""
+        """Show what has been computed since the last time."""
         job = self.job
-        if job.rows == self._rows or job.result is None or self.removed:
+        if job.changes == self._changes or job.result is None or self.removed:
             return
         if self.layer is None:
-            self._rows = job.rows
+            self._changes = job.changes
             self.layer = self._add(job.result, "", **self.look.display)
             self._next = time.monotonic() + REDRAW_EVERY
             return
         now = time.monotonic()
-        if now < self._next or job.result[0].nbytes > LARGEST_REDRAW:
+        if now < self._next or self._drawn_bytes(job.result) > LARGEST_REDRAW:
             return
-        self._rows = job.rows
+        self._changes = job.changes
         self.layer.refresh(thumbnail=False, extent=False)
         took = time.monotonic() - now
         self._next = now + max(REDRAW_EVERY, took / REDRAW_SHARE)
 
+    def _drawn_bytes(self, result: np.ndarray) -> int:
+        """What is sent to the graphics card: the plane that is shown, or everything in 3-D."""
+        shown = self.viewer.dims.displayed
+        axes = [axis - self.viewer.dims.ndim for axis in shown]
+        return result.itemsize * int(np.prod([result.shape[axis] for axis in axes if -axis <= result.ndim]))
+
     def finish(self) -> None:
         """Everything that the job leaves behind, with its provenance; nothing where nothing was finished."""
         job = self.job
-        if job.result is None or not job.rows or job.provenance is None or self.removed:
+        if job.result is None or job.provenance is None or self.removed:
+            return
+        if not job.rows:
+            if self.layer is not None:  # it showed what was not finished
+                self.viewer.layers.remove(self.layer)
             return
         record = job.provenance
         if self.layer is None:
@@ -79,7 +91,7 @@ class ResultLayers:
         place = self.viewer.layers.index(self.layer)
         if job.residual is not None:
             limits = residual_limits(job.residual)
-            self._beside(place, job.residual, " residual", "residual", contrast_limits=limits, colormap="gray")
+            self._beside(place, job.residual, " residual", "residual", on_input=True, contrast_limits=limits)
         if job.std is not None:
             limits = spread_limits(job.std)
             self._beside(place, job.std, " spread", "standard deviation", contrast_limits=limits, colormap="magma")
@@ -94,24 +106,26 @@ class ResultLayers:
         summary = self.job.summary
         return f"{self.look.name} · {self.title}{what}{' (partial)' if summary and summary.partial else ''}"
 
-    def _beside(self, place: int, data: np.ndarray, what: str, quantity: str, **display: Any) -> None:
+    def _beside(
+        self, place: int, data: np.ndarray, what: str, quantity: str, on_input: bool = False, **display: Any
+    ) -> None:
         """A hidden layer below the result."""
         assert self.job.provenance is not None
-        layer = self._add(data, what, visible=False, **display)
+        layer = self._add(data, what, on_input, visible=False, **display)
         layer.metadata = {"mendem": {**self.job.provenance, "quantity": quantity}}
         index = self.viewer.layers.index(layer)
         if index != place:
             self.viewer.layers.move(index, place)
 
-    def _add(self, data: np.ndarray, what: str, **display: Any) -> ImageLayer:
-        shaped, offset, finer = self._shaped(data)
+    def _add(self, data: np.ndarray, what: str, on_input: bool = False, **display: Any) -> ImageLayer:
+        shaped, raster = self._shaped(data, on_input)
         layer = self.viewer.add_image(
             shaped,
             name=self._name(what),
             metadata={"mendem": {}},
             rgb=False,
             multiscale=False,
-            **self.look.at(offset, finer),
+            **self.look.at(raster),
             **display,
         )
         under_drawn(self.viewer, layer)
@@ -119,7 +133,7 @@ class ResultLayers:
 
     def _add_samples(self, samples: np.ndarray) -> None:
         assert self.job.provenance is not None
-        shaped, offset, finer = self._shaped(samples)
+        shaped, raster = self._shaped(samples)
         self.viewer.add_image(
             shaped,
             name=self._name(" samples"),
@@ -127,23 +141,28 @@ class ResultLayers:
             rgb=False,
             multiscale=False,
             visible=False,
-            **self.look.stack_at(offset, "sample", finer),
+            **self.look.stack_at(raster, "sample"),
             **self.look.display,
         )
 
-    def _shaped(self, data: np.ndarray) -> tuple[np.ndarray, tuple[int, ...], float]:
-        """The array with the input's axes, where it begins in the input, and how many times finer its pixels are."""
+    def _shaped(self, data: np.ndarray, on_input: bool = False) -> tuple[np.ndarray, Raster]:
+        """The array with the input's axes, and where it lies in the input; ``on_input`` has the planes of the input."""
         run, request = self.job.run, self.job.request
         assert run is not None
+        corner = run.region[0], run.region[2]
+        if run.grid is not None:
+            place = Raster.of((0, *corner))
+            return data, place if on_input else along_z(place, run.grid)
         leading = () if request.task.merges else request.image.shape[:-2]
         rows, columns = data.shape[-2:]
-        corner, finer = (run.region[0], run.region[2]), rows / (run.region[1] - run.region[0])
+        finer = rows / (run.region[1] - run.region[0])
         if request.planes is None:
-            return data.reshape(*data.shape[:-3], *leading, rows, columns), (*(0 for _ in leading), *corner), finer
+            shaped = data.reshape(*data.shape[:-3], *leading, rows, columns)
+            return shaped, Raster.of((*(0 for _ in leading), *corner), finer)
         index = np.unravel_index(request.planes[0], leading)
         ones = (1,) * (len(leading) - 1)
         shaped = data.reshape(*data.shape[:-3], *ones, -1, rows, columns)
-        return shaped, (*(int(i) for i in index), *corner), finer
+        return shaped, Raster.of((*(int(i) for i in index), *corner), finer)
 
 
 class PreviewLayer:
@@ -154,15 +173,14 @@ class PreviewLayer:
         self.layer: ImageLayer | None = None
         self._source: ImageLayer | None = None
 
-    def show(self, frame: Frame, source: ImageLayer, title: str) -> None:
+    def show(self, frame: Frame | PlaneFrame, source: ImageLayer, title: str) -> None:
         """Lay an answer over its input."""
         if source not in self.viewer.layers:
             return
         look = Look.of(source)
-        if len(frame.index) < source.ndim - 2:
+        if frame.pixels.ndim < source.ndim:
             look = look.flat()
-        place = look.at((*frame.index, frame.region[0], frame.region[2]), frame.finer)
-        data = frame.data.reshape((1,) * len(frame.index) + frame.data.shape)
+        place, data = look.at(frame.raster), frame.pixels
         if self.layer is None or self.layer not in self.viewer.layers or self._source is not source:
             self.remove()
             selected = set(self.viewer.layers.selection)

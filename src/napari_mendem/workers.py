@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from napari_mendem.costs import Outputs
 if TYPE_CHECKING:
     from mendem.blocks import Block
     from mendem.engine import Progress, Region, Run, Summary
+    from mendem.execution import Answer
 
 #: Share of the free memory that a result may take; a larger one is kept in a temporary file.
 MEMORY_SHARE = 0.4
@@ -161,8 +162,8 @@ class RestoreJob:
         Arrays (planes, rows, columns), with a leading axis of samples for the last; they fill up as
         rows are finished. None where not asked for, and before the run is prepared. The residual has the image's grid,
         the others that of the result.
-    rows
-        How many rows of the result have been handed over.
+    rows, changes
+        How many rows of the result have been handed over, and how often it has changed.
     provenance, summary
         None before the end.
     """
@@ -172,7 +173,7 @@ class RestoreJob:
         self.cancelled = threading.Event()
         self.run: Run | None = None
         self.progress: Progress | None = None
-        self.rows = 0
+        self.rows = self.changes = 0
         self.result: np.ndarray | None = None
         self.std: np.ndarray | None = None
         self.residual: np.ndarray | None = None
@@ -181,6 +182,7 @@ class RestoreJob:
         self.summary: Summary | None = None
         self.provenance: dict[str, Any] | None = None
         self._preparations, self._cpu_threads = preparations, cpu_threads
+        self._begun: Block | None = None
 
     def cancel(self) -> None:
         """Ask to stop; what is finished is kept."""
@@ -204,11 +206,11 @@ class RestoreJob:
             return self
         self._allocate(run)
         self.run = run
-        summary = execute(run, self._put, self._set_progress, self.check)
-        if self.residual is not None and run.grid is not None and self.result is not None:
-            from mendem.measured import section_residual
-
-            self.residual[:] = section_residual(run, self.result)
+        if run.grid is None:
+            summary = execute(run, self._put, self._set_progress, self.check)
+        else:
+            summary = execute(run, self._put, self._set_progress, self.check, self._sketching)
+            self._end_volume(run)
         costs.remember_speed(run, summary)
         if self.on_disk:
             summary.notes.append("The result is kept in a temporary file until napari closes: save it.")
@@ -234,7 +236,7 @@ class RestoreJob:
 
     def _new(self, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
         """Not a number everywhere (0 for integers); in a file that goes when the array goes, where memory is short."""
-        nothing = np.nan if np.dtype(dtype).kind == "f" else 0
+        nothing = _nothing(dtype)
         if not self.on_disk:
             return np.full(shape, nothing, dtype)
         file = tempfile.NamedTemporaryFile(prefix="mendem-", suffix=".dat", delete=False)
@@ -261,8 +263,49 @@ class RestoreJob:
         if self.samples is not None:
             self.samples[:, *place] = part[2 : 2 + run.options.samples]
         self.result[place] = part_in_dtype(run, block, result, run.dtype)
+        self._begun = None
+        self.changes += 1
         if np.isfinite(result).any():
             self.rows += result.shape[1]
+
+    def _sketching(
+        self, run: Run, wanted: Sequence[int], tell: Callable[[float, Answer], None], check: Callable[[], None]
+    ) -> Iterator[tuple[int, Answer]]:
+        """The blocks of a volume, one after the other; the result shows what there is of the one in work."""
+        from mendem.execution import here
+        from mendem.measured import to_dtype
+
+        blocks = run.blocks
+        for index in wanted:
+            block = blocks[index]
+
+            def told(share: float, answer: Answer, block: Block = block) -> None:
+                tell(share, answer)
+                assert self.result is not None
+                self._begun = block
+                self.result[_box(block)] = to_dtype(answer.arrays[0], run.dtype)
+                self.changes += 1
+
+            yield from here(run, [index], told, check)
+
+    def _end_volume(self, run: Run) -> None:
+        """Take away what was not finished, and compare with what was measured."""
+        from mendem.measured import section_residual
+
+        assert self.result is not None
+        if self._begun is not None:
+            self.result[_box(self._begun)] = _nothing(run.dtype)
+        if self.residual is not None:
+            section_residual(run, self.result, self.residual)
+
+
+def _box(block: Block) -> tuple[slice, slice, slice]:
+    return slice(*block.planes), slice(*block.rows), slice(*block.columns)
+
+
+def _nothing(dtype: Any) -> float:
+    """What stands where nothing was restored."""
+    return np.nan if np.dtype(dtype).kind == "f" else 0
 
 
 def _remove(path: str) -> None:

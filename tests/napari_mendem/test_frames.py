@@ -10,7 +10,7 @@ from napari.layers import Layer
 from mendem.tasks import Frames
 from napari_mendem import samples
 from napari_mendem.costs import Outputs
-from napari_mendem.layers import Look, image_from_layer
+from napari_mendem.layers import Look, Raster, image_from_layer
 from napari_mendem.preview import PreviewJob
 from napari_mendem.results import PreviewLayer
 from napari_mendem.viewport import View
@@ -96,7 +96,7 @@ def test_a_stack_that_is_turned_and_skewed_keeps_its_place_without_its_first_axi
         shear=(0, 0, 0.2),
         affine=affine,
     )
-    flat = viewer.add_image(np.zeros((20, 30)), **Look.of(raw).flat().at((0, 0)))
+    flat = viewer.add_image(np.zeros((20, 30)), **Look.of(raw).flat().at(Raster.of((0, 0))))
     for point in ((0, 0), (5, 11), (19, 2)):
         np.testing.assert_allclose(flat.data_to_world(point), raw.data_to_world((0, *point))[1:], atol=1e-6)
 

@@ -9,7 +9,7 @@ from napari.layers import Image as ImageLayer
 
 from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
-from napari_mendem.layers import Look, image_from_layer, layer_from_image, residual_limits, spread_limits
+from napari_mendem.layers import Look, Raster, image_from_layer, layer_from_image, residual_limits, spread_limits
 
 
 def layer(data, **kwargs) -> ImageLayer:
@@ -102,14 +102,14 @@ def test_a_part_lies_where_it_lay_in_its_layer():
         units=("nm", "nm"),
         axis_labels=("y", "x"),
     )
-    part = layer(np.zeros((10, 10)), **Look.of(whole).at((7, 11)))
+    part = layer(np.zeros((10, 10)), **Look.of(whole).at(Raster.of((7, 11))))
     assert part.data_to_world((2, 3)) == pytest.approx(whole.data_to_world((9, 14)))
     assert (part.units, part.axis_labels) == (whole.units, whole.axis_labels)
 
 
 def test_samples_lie_on_their_input():
     whole = layer(np.zeros((5, 50, 60)), scale=(4, 2, 3), translate=(1, 2, 3), rotate=(0, 0, 20), units=("nm",) * 3)
-    stack = layer(np.zeros((2, 5, 10, 10)), **Look.of(whole).stack_at((0, 7, 11), "sample"))
+    stack = layer(np.zeros((2, 5, 10, 10)), **Look.of(whole).stack_at(Raster.of((0, 7, 11)), "sample"))
     assert stack.data_to_world((1, 2, 3, 4)) == pytest.approx((1, *whole.data_to_world((2, 10, 15))))
     assert image_from_layer(stack).voxel_size.values[1:] == pytest.approx((4, 2, 3))
 

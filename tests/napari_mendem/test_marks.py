@@ -9,7 +9,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Shapes
 
 from mendem.errors import MendemError
-from napari_mendem.layers import Look
+from napari_mendem.layers import Look, Raster
 from napari_mendem.marks import marks_of, placement
 
 SKEWED = {
@@ -81,7 +81,7 @@ def test_labels_elsewhere_mark_the_pixels_that_they_cover():
 
 def test_one_marked_pixel_of_a_finer_grid_marks_all_of_the_pixel():
     raw = image(**SKEWED)
-    finer = Labels(np.zeros((240, 320), int), **Look.of(raw).at((0, 0), 4))
+    finer = Labels(np.zeros((240, 320), int), **Look.of(raw).at(Raster.of((0, 0), 4)))
     finer.data[41, 90] = 1
     assert np.argwhere(read(finer, raw)).tolist() == [[10, 22]]
 

@@ -45,20 +45,21 @@ class TaskLayout(QObject):
         super().__init__(dock)
         self._kept = False
         inner = QWidget()
-        column = QVBoxLayout(inner)
+        self._column = column = QVBoxLayout(inner)
         column.setContentsMargins(6, 6, 6, 6)
         self._form = form = self._input(viewer, connections)
         advanced_form = _form()
         self.slots: dict[str, Any] = {}
         made = self._made_for_slots(viewer, task, connections)
         self.parameters = Fields(task, form, advanced_form, self.changed.emit, made)
-        self.noise = _small()
+        self.noise = small_label()
         self.noise.setObjectName("noise_found")
         form.addRow("", self.noise)
         self.options = Fields(Options, form, advanced_form, self.changed.emit)
         form.addRow("Layers", self._outputs())
         column.addLayout(form)
-        column.addWidget(self._advanced(advanced_form, viewer, task, connections))
+        self._more = self._advanced(advanced_form, viewer, task, connections)
+        column.addWidget(self._more)
         column.addStretch(1)
 
         scroll = QScrollArea()
@@ -71,7 +72,8 @@ class TaskLayout(QObject):
         outer = QVBoxLayout(dock)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll, 1)
-        outer.addLayout(self._foot())
+        self._below = self._foot()
+        outer.addLayout(self._below)
         self._order()
         self.set_busy(False)
         self.set_samples_enabled()
@@ -106,6 +108,34 @@ class TaskLayout(QObject):
         """Slices can only be chosen in a stack."""
         self._form.setRowVisible(self.slices, stack)
 
+    def show_field(self, name: str, shown: bool) -> None:
+        """Show the row of a parameter where it has a meaning."""
+        self._form.setRowVisible(self.parameters.widgets[name], shown)
+
+    def gather(self, label: str, names: tuple[str, ...]) -> None:
+        """Put switches that belong together side by side, under one label."""
+        switches = [self.parameters.widgets[name] for name in names]
+        place = self._form.getWidgetPosition(switches[0])[0]
+        box = QWidget()
+        grid = _grid(box)
+        for number, switch in enumerate(switches):
+            self._form.takeRow(switch)
+            grid.addWidget(switch, number // 2, number % 2)
+        self._form.insertRow(place, label, box)
+
+    def add_row(self, label: str, widget: QWidget, above: str) -> None:
+        """One more row, above a parameter's."""
+        place = self._form.getWidgetPosition(self.parameters.widgets[above])
+        self._form.insertRow(place[0], label, widget)
+
+    def add_part(self, widget: QWidget) -> None:
+        """What a task has beside its fields."""
+        self._column.insertWidget(self._column.indexOf(self._more), widget)
+
+    def add_buttons(self, buttons: QHBoxLayout) -> None:
+        """A row below the live preview's."""
+        self._below.insertLayout(1, buttons)
+
     def suggest_noise(self, value: float) -> None:
         """What a noise that is given begins with."""
         field = self.parameters.widgets.get("noise")
@@ -117,7 +147,7 @@ class TaskLayout(QObject):
         self.image = LayerChoice(viewer, connections)
         self.image.setObjectName("image")
         self.image.setToolTip("The image layer to restore")
-        self.about = _small()
+        self.about = small_label()
         self.about.setObjectName("about")
         self.region = RegionField(viewer)
         self.slices = Choice(("all", "current"))
@@ -150,8 +180,7 @@ class TaskLayout(QObject):
 
     def _outputs(self) -> QWidget:
         box = QWidget()
-        grid = QGridLayout(box)
-        grid.setContentsMargins(0, 0, 0, 0)
+        grid = _grid(box)
         texts = {
             "spread": "Also make a layer of the spread: the standard deviation of what the data leaves open, "
             "in the units of the image",
@@ -165,7 +194,6 @@ class TaskLayout(QObject):
             check.toggled.connect(lambda _: self.changed.emit())
             setattr(self, name, check)
             grid.addWidget(check, number // 2, number % 2)
-        grid.setColumnStretch(1, 1)
         self.spread.setChecked(True)
         return box
 
@@ -199,7 +227,7 @@ class TaskLayout(QObject):
         self.live = QCheckBox("Live")
         self.live.setObjectName("live")
         self.live.setToolTip("<qt>Preview what is on the screen, again after each change. Restore ends it.</qt>")
-        self.stage, self.cost = _small(), _small()
+        self.stage, self.cost = small_label(), small_label()
         self.stage.setObjectName("stage")
         # As wide as its few words: with an ignored width the other label would leave it none.
         self.stage.setWordWrap(False)
@@ -211,11 +239,11 @@ class TaskLayout(QObject):
         for widget, stretch in ((self.live, 0), (self.stage, 0), (self.cost, 1)):
             live.addWidget(widget, stretch)
 
-        self.restore = _button("Restore", "restore", "Restore the chosen region into new layers")
+        self.restore = make_button("Restore", "restore", "Restore the chosen region into new layers")
         self.restore.setDefault(True)
-        self.cancel = _button("Cancel", "cancel", "Stop; what is finished is kept and marked partial (Esc)")
+        self.cancel = make_button("Cancel", "cancel", "Stop; what is finished is kept and marked partial (Esc)")
         tip = "Restore an empty field with this noise, and a texture without edges, to see what the prior invents"
-        self.control = _button("Negative control", "control", f"<qt>{tip}; of the part in view.</qt>")
+        self.control = make_button("Negative control", "control", f"<qt>{tip}; of the part in view.</qt>")
         run = QHBoxLayout()
         run.addWidget(self.restore)
         run.addWidget(self.cancel)
@@ -224,7 +252,7 @@ class TaskLayout(QObject):
         self.progress.setObjectName("progress")
         self.progress.setTextVisible(True)
 
-        self.message, self.chi2, self.found = _small(), _small(), _small()
+        self.message, self.chi2, self.found = small_label(), small_label(), small_label()
         self.message.setObjectName("message")
         self.message.setVisible(False)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -233,8 +261,8 @@ class TaskLayout(QObject):
         self.found.setObjectName("found")
         self.found.setVisible(False)
         self.found.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.copy_python = _button("Copy as Python", "copy_python", "Python that makes the same result")
-        self.copy_command = _button("Copy as command", "copy_command", "A command line that makes the same result")
+        self.copy_python = make_button("Copy as Python", "copy_python", "Python that makes the same result")
+        self.copy_command = make_button("Copy as command", "copy_command", "A command line that makes the same result")
         copy = QHBoxLayout()
         copy.addWidget(self.copy_python)
         copy.addWidget(self.copy_command)
@@ -282,7 +310,15 @@ def _form() -> QFormLayout:
     return form
 
 
-def _small() -> QLabel:
+def _grid(box: QWidget) -> QGridLayout:
+    """Switches in two columns."""
+    grid = QGridLayout(box)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setColumnStretch(1, 1)
+    return grid
+
+
+def small_label() -> QLabel:
     """A line of information that wraps where the dock is narrow."""
     label = QLabel()
     label.setWordWrap(True)
@@ -290,7 +326,7 @@ def _small() -> QLabel:
     return label
 
 
-def _button(text: str, name: str, tip: str) -> QPushButton:
+def make_button(text: str, name: str, tip: str) -> QPushButton:
     button = QPushButton(text)
     button.setObjectName(name)
     button.setToolTip(tip)

@@ -11,8 +11,9 @@ from superqt.utils import qdebounced
 from mendem.errors import MendemError
 from napari_mendem import workers
 from napari_mendem.preview import Frame, LivePreview
+from napari_mendem.preview_volume import PlaneFrame
 from napari_mendem.results import PreviewLayer
-from napari_mendem.viewport import shows_planes, visible
+from napari_mendem.viewport import SideView, View, shown_direction, visible, visible_side
 from napari_mendem.widgets.connections import Connections
 from napari_mendem.workers import Preparations, Request
 
@@ -40,6 +41,8 @@ class Live(QObject):
         Gives the layer and the request for all of it, or None where there is nothing to preview.
     connections
         Where the connections to the viewer are kept.
+    along_z
+        Whether planes along z are previewed, in place of slices.
     """
 
     prepared = Signal(object)
@@ -55,8 +58,10 @@ class Live(QObject):
         connections: Connections,
         cpu_threads: int,
         parent: QObject,
+        along_z: bool = False,
     ) -> None:
         super().__init__(parent)
+        self._along_z = along_z
         self._viewer, self._wanted, self._title, self._cpu_threads = viewer, wanted, title, cpu_threads
         self._layer: ImageLayer | None = None
         self._followed: ImageLayer | None = None
@@ -120,14 +125,26 @@ class Live(QObject):
             self.preview.cancel()
             self.output.remove()
             return
-        view = visible(self._viewer, self._layer) if self._on else None
+        view = self.view()
         if self._on and view is None:
             self.output.remove()
-            self.stage.emit("nothing in view" if shows_planes(self._viewer) else "needs the 2-D view")
+            self.stage.emit(self._why_none())
         if self.preview.request(request, view, self._cpu_threads):
             self._timer.start()
             if view is not None:
                 self.stage.emit("computing…")
+
+    def view(self) -> View | SideView | None:
+        """What is to be previewed now; None for nothing."""
+        if not self._on or self._layer is None:
+            return None
+        return (visible_side if self._along_z else visible)(self._viewer, self._layer)
+
+    def _why_none(self) -> str:
+        shown = shown_direction(self._viewer)
+        if self._along_z and shown == "xy":
+            return "needs xz or yz"
+        return "nothing in view" if shown == "xy" or self._along_z and shown else "needs the 2-D view"
 
     def close(self) -> None:
         """End everything, also when Qt has taken the widgets away already."""
@@ -152,7 +169,7 @@ class Live(QObject):
         if not self.preview.poll():
             self._timer.stop()
 
-    def _show(self, frame: Frame) -> None:
+    def _show(self, frame: Frame | PlaneFrame) -> None:
         if self._on and self._layer is not None:
             self.output.show(frame, self._layer, self._title)
             self.stage.emit(frame.stage)

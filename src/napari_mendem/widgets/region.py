@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from mendem.errors import MendemError
 from napari_mendem.layers import TOOL
-from napari_mendem.viewport import Region, current_slice, full_shape, rectangle_of, visible
+from napari_mendem.viewport import Region, current_slice, full_shape, rectangle_of, seen_region
 from napari_mendem.widgets.fields import Choice
 
 if TYPE_CHECKING:
@@ -88,16 +88,16 @@ class RegionField(QWidget):
             Where nothing is visible, or nothing is drawn.
         """
         layer, kind = self._layer, self.kind.value()
+        found: Region | None = None
         if layer is None or kind == "all":
             return None
         if kind == "visible":
-            view = visible(self._viewer, layer)
-            if view is None:
+            found = seen_region(self._viewer, layer)
+            if found is None:
                 raise MendemError(
                     f"nothing of {layer.name} is on the screen in 2-D with its rows and columns; "
                     "move there (Home resets the view), or restore all of it"
                 )
-            found: Region | None = view.region
         else:
             shapes = self._shapes()
             found = None if shapes is None else rectangle_of(self._viewer, shapes, layer)

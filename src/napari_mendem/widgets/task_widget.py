@@ -31,6 +31,7 @@ from napari_mendem.widgets.marking import Marking
 from napari_mendem.widgets.mask_field import MaskField
 from napari_mendem.widgets.measuring import Measuring
 from napari_mendem.widgets.messages import Messages
+from napari_mendem.widgets.presets import TaskPresets
 from napari_mendem.widgets.tabs import share_place
 from napari_mendem.workers import Preparations, Request, RestoreJob
 
@@ -51,6 +52,8 @@ class TaskWidget(Messages, QWidget):
     """
 
     task: ClassVar[type[Task]]
+    #: Whether a volume is restored as one: no single slices, and a preview of planes along z.
+    volumes: ClassVar[bool] = False
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,14 +69,23 @@ class TaskWidget(Messages, QWidget):
         self.ui = ui = TaskLayout(self, viewer, self.task, self._connections)
         ui.options.set(budget=chosen.budget, device=chosen.device)
         self.live = Live(
-            viewer, self._wanted, self.task.title, self._preparations, self._connections, chosen.cpu_threads, self
+            viewer,
+            self._wanted,
+            self.task.title,
+            self._preparations,
+            self._connections,
+            chosen.cpu_threads,
+            self,
+            self.volumes,
         )
         self.inputs = Inputs(viewer, ui.slots, self.task, self)
         self.errand = Errand(self)
         self.control = NegativeControl(self, self.errand)
+        self.presets = TaskPresets(self)
         self.marking = [Marking(self, f, self.errand) for f in ui.slots.values() if isinstance(f, MaskField)]
         self.measuring = [Measuring(self, f, self.errand) for f in ui.slots.values() if isinstance(f, BlurField)]
 
+        self._extend()
         ui.changed.connect(self._changed)
         self.inputs.changed.connect(self._changed)
         ui.image.changed.connect(self._image_changed)
@@ -152,7 +164,7 @@ class TaskWidget(Messages, QWidget):
         layer = self.ui.image.layer
         assert layer is not None
         planes = None
-        if whole.image.plane_count > 1 and not whole.task.merges and self.ui.slices.value() == "current":
+        if self._slicewise(whole.image) and self.ui.slices.value() == "current":
             index = self.ui.region.slice_index()
             if index is None:
                 raise MendemError(f"the sliders are outside {layer.name}: move to one of its slices")
@@ -163,6 +175,13 @@ class TaskWidget(Messages, QWidget):
         """Raise a `MendemError` for what a task cannot begin with, in the words of its fields."""
 
     # Between fields and engine.
+
+    def _extend(self) -> None:
+        """Make what a task has beside the common parts."""
+
+    def _slicewise(self, image: Image) -> bool:
+        """Whether slices of the image can be chosen."""
+        return image.plane_count > 1 and not self.task().merges and not self.volumes
 
     def _whole(self, layer: ImageLayer) -> Request:
         task, options = self.ui.parameters.values(), self.ui.options.values()
@@ -205,7 +224,7 @@ class TaskWidget(Messages, QWidget):
             try:
                 image = image_from_layer(layer)
                 self._look_at(image)
-                self.ui.show_slices(image.plane_count > 1 and not self.task().merges)
+                self.ui.show_slices(self._slicewise(image))
             except MendemError as error:
                 self.ui.about.setText("")
                 self._say(str(error))
@@ -234,7 +253,7 @@ class TaskWidget(Messages, QWidget):
         self.ui.noise.setToolTip(words.noise_tooltip(run))
         self.ui.suggest_noise(run.plan.noise.std_at(run.plan.normalisation.centre))
         if not self.ui.chi2.isVisibleTo(self):  # what the last run said about this image stays
-            self._say(words.found_out(run))
+            self._say(words.found_out(run, self._told(run)))
         self._estimate()
 
     def _staged(self, words: str) -> None:
@@ -272,8 +291,9 @@ class TaskWidget(Messages, QWidget):
             return
         said = [f"Cancelled: {summary.finished} of {summary.blocks} blocks are complete."] if summary.partial else []
         assert job.provenance is not None
-        self._say("\n".join([*said, *job.provenance["notes"]]))
         assert job.run is not None
+        elsewhere = self._told(job.run)
+        self._say("\n".join([*said, *(note for note in job.provenance["notes"] if note not in elsewhere)]))
         if self._wanted_image() is not job.request.image.data:  # it would be read as about the image that is chosen
             return
         self._answered = job.request.task, job.request.options
@@ -282,6 +302,10 @@ class TaskWidget(Messages, QWidget):
         self.ui.chi2.setToolTip(words.ANSWER_TOOLTIP)
         self.ui.chi2.setVisible(bool(answer))
         self._estimate()
+
+    def _told(self, run: Run) -> tuple[str, ...]:
+        """Notes that are shown in another way."""
+        return ()
 
     def _wanted_image(self) -> object:
         layer = self.ui.image.layer

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mendem.image import Image
+from mendem.image import Image, VoxelSize
 from mendem.wording import judged, number
 
 if TYPE_CHECKING:
-    from mendem.engine import Run
+    from mendem.engine import Region, Run
+    from mendem.physics.section_grid import SectionGrid
 
 #: A space at which no line is broken, between a number and its unit.
 NO_BREAK = "\u00a0"
@@ -27,6 +28,17 @@ def about_image(image: Image) -> str:
     size = str(voxel) if voxel.known else "pixel size unknown"
     shape = " × ".join(str(n) for n in image.shape)
     return " · ".join(part.replace(" ", NO_BREAK) for part in (size, image.dtype.name, shape))
+
+
+def about_grid(image: Image, grid: SectionGrid, region: Region | None = None) -> str:
+    """What a volume becomes: ``factor 4: 8 nm · 256 × 256 × 256``."""
+    assert image.voxel_size is not None
+    height, width = image.plane_shape
+    top, bottom, left, right = region or (0, height, 0, width)
+    z, y, x = image.voxel_size.values
+    size = "" if z is None else f"{VoxelSize((z / grid.spacing, y, x), image.voxel_size.unit)} · "
+    shape = " × ".join(str(n) for n in (grid.height, bottom - top, right - left))
+    return f"factor {grid.spacing:.4g}: {size}{shape}".replace(" ", NO_BREAK).replace(f":{NO_BREAK}", ": ")
 
 
 def about_noise(run: Run, contrast: tuple[float, float]) -> str:
@@ -87,11 +99,14 @@ def about_answer(run: Run, chi2: float | None) -> str:
     return " · ".join(part for part in (consistent, run.novelty.short if run.novelty else "") if part)
 
 
-def found_out(run: Run) -> str:
-    """What is known before a run: its notes, a warning of an unfamiliar image among them, or that it is familiar."""
+def found_out(run: Run, elsewhere: tuple[str, ...] = ()) -> str:
+    """What is known before a run: its notes, a warning of an unfamiliar image among them, or that it is familiar.
+
+    Notes that are told ``elsewhere`` are left out.
+    """
     familiar = run.novelty is not None and run.novelty.familiar
     said = (f"The prior finds this image {run.novelty.short}.",) if familiar and run.novelty else ()
-    return "\n".join((*run.notes, *said))
+    return "\n".join((*(note for note in run.notes if note not in elsewhere), *said))
 
 
 ANSWER_TOOLTIP = (
