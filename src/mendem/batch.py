@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mendem.errors import Cancelled, MendemError
 from mendem.image import Image
 from mendem.io import SUFFIXES, read
+from mendem.io.output import is_zarr
 from mendem.presets import Preset
 
 if TYPE_CHECKING:
@@ -172,11 +173,22 @@ def restore_item(
     )
 
 
-def tally(items: Sequence[Item]) -> str:
-    """``5 files: 3 done, 1 skipped, 1 failed``."""
-    states = [item.state for item in items]
+def make_folder(folder: str) -> None:
+    """Make the folder of the results where it is missing; `MendemError` where that is not possible."""
+    if is_zarr(folder):
+        raise MendemError(f"{folder} is a zarr, in which no results can lie; give another folder")
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError as error:
+        raise MendemError(f"{folder} is a file; give a folder for the results") from error
+    except OSError as error:
+        raise MendemError(f"cannot make the folder {folder} ({error.strerror or error}); give another one") from error
+
+
+def tally(states: Sequence[str], what: str = "file") -> str:
+    """``5 files: 3 done, 1 skipped, 1 failed``, of the `STATES` of ``what``."""
     counted = ", ".join(f"{states.count(s)} {s}" for s in STATES if s in states)
-    return f"{len(items)} file{'' if len(items) == 1 else 's'}: {counted}"
+    return f"{len(states)} {what}{'' if len(states) == 1 else 's'}: {counted}"
 
 
 def _record_of(path: str) -> dict[str, Any]:

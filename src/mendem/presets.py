@@ -1,4 +1,4 @@
-"""Presets: a task with its parameters and options under a name, in a small TOML file. Nothing in it is about an image."""
+"""Presets: a task with its parameters and options, and nothing about an image, under a name in a small TOML file."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "preset",
         metavar="PRESET",
-        help="a .toml file, or the name of one of your presets; they are saved in napari (Advanced, Save preset), or by "
-        "mendem preset",
+        help="a .toml file, or the name of one of your presets; they are saved in napari (Advanced, Save preset), or "
+        "by mendem preset",
     )
     parser.add_argument("inputs", nargs="+", metavar="IN", help="image to restore")
     parser.add_argument("--to", required=True, metavar="FOLDER", help="where the results go; made where it is missing")
@@ -48,7 +48,7 @@ def add_to(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem batch PRESET IN… --to FOLDER``; returns the exit status."""
-    from mendem.batch import FAILED, PARTIAL, WAITING, items_of, restore_item, tally
+    from mendem.batch import FAILED, PARTIAL, WAITING, items_of, make_folder, restore_item, tally
     from mendem.cli import DONE, INTERRUPTED, explained
     from mendem.cli.progress import ProgressLine, interruptible
     from mendem.presets import load, path_of
@@ -58,7 +58,7 @@ def run(chosen: argparse.Namespace) -> int:
         raise MendemError(f"there is no preset {chosen.preset} in {path.parent}; give one of there, or a .toml file")
     preset = load(path)
     items = items_of(_expanded(chosen.inputs), chosen.to, preset.task.name, chosen.suffix)
-    _make_folder(chosen.to)
+    make_folder(chosen.to)
     _tell(f"{preset.words}")
     status = DONE
     with interruptible("keeping what is finished") as cancel:
@@ -79,7 +79,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.json:
         _print_json(preset, path, items)
     else:
-        print("\n".join([*_lines(items), tally(items)]))
+        print("\n".join([*_lines(items), tally([item.state for item in items])]))
         if interrupted:
             print("interrupted; start the same batch again to go on")
     return INTERRUPTED if interrupted else status
@@ -90,20 +90,6 @@ def _expanded(names: Sequence[str]) -> list[str]:
     return [
         found for name in names for found in ([name] if os.path.exists(name) else sorted(glob.glob(name)) or [name])
     ]
-
-
-def _make_folder(folder: str) -> None:
-    from mendem.io.output import is_zarr, plain_words
-
-    if is_zarr(folder):
-        raise MendemError(f"{folder} is a zarr, in which no results can lie; give another folder")
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except FileExistsError as error:
-        raise MendemError(f"{folder} is a file; give a folder for the results") from error
-    except OSError as error:
-        with plain_words(os.path.join(folder, "")):
-            raise error
 
 
 def _lines(items: Sequence[Item]) -> list[str]:

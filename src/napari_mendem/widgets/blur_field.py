@@ -172,15 +172,20 @@ class BlurField(QObject):
         return f"{kind}:{plain(self.size.value(), 2)}{self.unit.value()}{angle}"
 
     def setValue(self, text: str) -> None:
-        """Show a text as `value` gives it."""
+        """Show a text as `value` gives it; `MendemError` where it is no such text."""
         kind, _, rest = text.partition(":")
+        unclear = f"the blur {text!r} is not understood; write as in gaussian:6px, disc:4nm or motion:8px@30"
         if kind == "ctf":
             for term in filter(None, rest.split(",")):
                 name, _, value = term.partition("=")
-                self.optics[name.strip()].setValue(float(re.sub(r"[^\d.+-]", "", value)))
+                if name.strip() not in self.optics or not re.search(r"\d", value):
+                    raise MendemError(unclear)
+                factor = 1e3 if "um" in value or "µm" in value else 1.0
+                self.optics[name.strip()].setValue(factor * float(re.sub(r"[^\d.+-]", "", value)))
         elif rest:
-            match = re.fullmatch(r"([\d.]+)(px|nm)(?:@(-?[\d.]+))?", rest)
-            assert match is not None, text
+            match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(px|nm)(?:@(-?\d+\.?\d*))?", rest.strip())
+            if match is None:
+                raise MendemError(unclear)
             self.unit.setValue(match[2])
             self.size.setValue(float(match[1]))
             self.angle.setValue(float(match[3] or 0))

@@ -54,12 +54,7 @@ class Messages:
         show_error(text)
 
     def _in_words(self, error: BaseException) -> str:
-        if isinstance(error, MendemError):
-            return str(error)
-        if isinstance(error, MemoryError) or "memory" in str(error).lower():
-            return f"{self.task.title} ran out of memory: take a smaller region, or a smaller tile (Advanced)"
-        log.error("%s failed", self.task.title, exc_info=error)
-        return f"{self.task.title} stopped because of an unexpected {type(error).__name__}: {error}"
+        return in_words(error, self.task.title)
 
     def _copy(self, as_python: bool) -> None:
         try:
@@ -78,3 +73,13 @@ class Messages:
         clipboard.setText(text)
         here = ", for napari's console: it takes layers from the viewer" if "viewer.layers" in text else ""
         self._say(f"Copied as Python{here}." if as_python else "Copied as a command line.")
+
+
+def in_words(error: BaseException, title: str) -> str:
+    """What a user is told of an error; one of ours is logged too."""
+    if isinstance(error, MendemError):
+        return str(error)
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return f"{title} ran out of memory: take a smaller region, or a smaller tile (Advanced)"
+    log.error("%s failed", title, exc_info=error)
+    return f"{title} stopped because of an unexpected {type(error).__name__}: {error}"
