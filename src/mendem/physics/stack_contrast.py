@@ -10,7 +10,7 @@ import numpy as np
 #: Sections are compared with those up to so many away.
 REACH = 3
 #: Reduced copies are smoothed by this before they are compared, pixels; about so many of their pixels are looked at.
-SMOOTH, PIXELS = 1.5, 30_000
+SMOOTH, PIXELS = 1.5, 16_000
 #: Of two sections, the half of the pixels that agree best is taken, found in so many rounds.
 AGREEING, ROUNDS = 0.5, 4
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from mendem.image import Image
-from mendem.physics.shifts import filled
 from mendem.physics.stack_report import StackReport
 
-#: Pixels on either side that interpolation and sharpening look at.
-REACH = 16
+#: Pixels on either side that interpolation and sharpening look at; and from how far holes among them are filled.
+REACH, FILL = 16, 24
 #: Shifts within this of whole pixels are taken as whole.
 WHOLE = 0.02
 #: Sharpening amplifies no frequency by more than this.
@@ -50,9 +49,10 @@ def corrected(
 
 
 class CorrectedStack:
-    """Lazy array (z, y, x) float32 with NumPy basic slicing; a pixel has one value, to rounding, whatever is read with it.
+    """Lazy array (z, y, x) float32 with NumPy basic slicing.
 
-    It holds no state but its arguments, so that threads may read at once, and it can be pickled where the image can.
+    A pixel has the same value, to rounding, whatever is read with it. There is no state but the arguments, so that
+    threads may read at once, and the array can be pickled where the image can.
     """
 
     def __init__(
@@ -94,8 +94,7 @@ class CorrectedStack:
         reach = REACH if blur or any(rest) else 0
         values, known = self._window(i, rows, columns, whole, reach)
         if reach:
-            kernel = _kernel(rest, blur, report.noise_to_signal)
-            values = _convolved(values, kernel)
+            values = _convolved(values, _kernel(rest, blur, report.noise_to_signal))
         values = values[reach : reach + len(rows), reach : reach + len(columns)]
         return np.where(known, values, np.float32(np.nan))
 
@@ -103,25 +102,39 @@ class CorrectedStack:
         self, i: int, rows: range, columns: range, whole: list[int], reach: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rescaled pixels with a margin of ``reach``, the edges continued; and which of those without it are known."""
-        height, width = self.image.plane_shape
-        y = np.arange(rows.start - reach, rows.stop + reach) + whole[0]
-        x = np.arange(columns.start - reach, columns.stop + reach) + whole[1]
-        inside = [np.clip(p, 0, n - 1) for p, n in zip((y, x), (height, width), strict=True)]
+        shape = self.image.plane_shape
+        damage = self.report.damage.get(i) if self.repair else None
+        wide = reach + (FILL if reach and (damage is not None or self.image.dtype.kind == "f") else 0)
+        places = [np.arange(r.start - wide, r.stop + wide) + w for r, w in zip((rows, columns), whole, strict=True)]
+        inside = [np.clip(p, 0, n - 1) for p, n in zip(places, shape, strict=True)]
         cut = tuple(slice(int(p[0]), int(p[-1]) + 1) for p in inside)
         section = self.image.read(i, *cut)
-        good = np.isfinite(section) if section.dtype.kind == "f" else np.ones(section.shape, bool)
-        if self.repair and i in self.report.damage:
-            good &= ~self.report.damage[i].read(*cut)
-        exact = section.astype(np.float64)
+        good = np.isfinite(section)
+        if damage is not None:
+            good &= ~damage.read(*cut)
         if self.contrast:
-            exact = (exact - self.report.offset[i]) / self.report.gain[i]
-        if not good.all():
-            exact = np.where(good, exact, np.nan)
-        values = filled(exact)[np.ix_(inside[0] - cut[0].start, inside[1] - cut[1].start)]
-        core = slice(reach, len(y) - reach), slice(reach, len(x) - reach)
-        known = good[np.ix_(inside[0][core[0]] - cut[0].start, inside[1][core[1]] - cut[1].start)]
-        known &= ((y >= 0) & (y < height))[core[0], None] & ((x >= 0) & (x < width))[core[1]]
+            section = (section.astype(np.float64) - self.report.offset[i]) / self.report.gain[i]
+        values = _filled(section, good)
+        pick = [p - c.start for p, c in zip(inside, cut, strict=True)]
+        values = values[np.ix_(*(p[wide - reach : len(p) - wide + reach] for p in pick))]
+        known = good[np.ix_(*(p[wide : len(p) - wide] for p in pick))]
+        for axis, (p, n) in enumerate(zip(places, shape, strict=True)):
+            beyond = ((p < 0) | (p >= n))[wide : len(p) - wide]
+            known[(beyond,) if axis == 0 else (slice(None), beyond)] = False
         return values, known
+
+
+def _filled(section: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """float32, with the nearest good pixel in place of one that is not: the same in any window that holds that one."""
+    from scipy import ndimage
+
+    values = section.astype(np.float32)
+    if good.all():
+        return values
+    if not good.any():
+        return np.zeros_like(values)
+    nearest = ndimage.distance_transform_edt(~good, return_distances=False, return_indices=True)
+    return values[tuple(nearest)]
 
 
 def _places(key: Any, length: int) -> range:

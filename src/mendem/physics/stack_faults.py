@@ -15,8 +15,10 @@ SAME = 0.4
 #: A section belongs to no neighbour where it shares less than this part of what is usual at these distances, and next
 #: sections of the stack share at least this much; the second part is for the ends, which have neighbours on one side.
 STRANGE, STRANGE_END, SHARED = 0.35, 0.15, 0.25
-#: Sections were lost where neighbours differ more than usual by so many times the spread, and by this part of the way to
-#: what sections two apart differ by; which must be so many times what neighbours differ by, or nothing can be told.
+#: Parts along each side of a section, and the correlation of the same part of two sections that is no chance.
+PARTS, ALIKE = 5, 0.3
+#: Sections were lost where neighbours differ more than usual by so many times the spread, and by this part of the way
+#: to what sections two apart differ by; which must be so many times what neighbours differ by, or nothing can be told.
 LOST, ON_THE_WAY, TELLING = 5.0, 0.8, 1.3
 
 
@@ -29,23 +31,28 @@ class Faults:
     gap_after: tuple[int, ...]
 
 
-def find_faults(spectra: SectionSpectra, shift: np.ndarray, at: np.ndarray) -> Faults:
+def find_faults(spectra: SectionSpectra, reduced: np.ndarray, shift: np.ndarray, factor: int, at: np.ndarray) -> Faults:
     """What stands out when each section is compared with its neighbours.
 
     Parameters
     ----------
-    spectra, shift
-        Sections and where they lie, in reduced pixels.
+    spectra
+        Spectra of the sections.
+    reduced
+        (sections, rows, columns), means over ``factor`` x ``factor`` pixels.
+    shift
+        (sections, 2) where they lie, pixels.
     at
         (sections,) their numbers.
     """
-    likeness = _likeness(spectra, shift, at)
+    likeness = _likeness(spectra, shift / spectra.scale, at)
     usual = {lag: float(np.median([v for (i, j), v in likeness.items() if j - i == lag] or [0])) for lag in (1, 2, 3)}
-    ends = {int(at[0]), int(at[-1])}
     unrelated = [
-        int(i)
-        for i in at
-        if usual[1] > SHARED and _belonging(int(i), likeness, usual) < (STRANGE_END if int(i) in ends else STRANGE)
+        int(number)
+        for i, number in enumerate(at)
+        if usual[1] > SHARED
+        and _belonging(int(number), likeness, usual) < (STRANGE if 0 < i < len(at) - 1 else STRANGE_END)
+        and not _partly_alike(reduced, shift / factor, i)
     ]
     kept = {pair: v for pair, v in likeness.items() if not set(pair) & set(unrelated)}
     duplicate = _duplicates(kept)
@@ -74,6 +81,31 @@ def _belonging(i: int, likeness: dict[tuple[int, int], float], usual: dict[int, 
     return sum(v for v, _ in pairs) / max(sum(u for _, u in pairs), 1e-9) if pairs else 1.0
 
 
+def _partly_alike(reduced: np.ndarray, shift: np.ndarray, i: int) -> bool:
+    """Whether most parts of section i are like the same parts of a neighbour: a fold spoils the others alone."""
+    most = [0.0]
+    for j in (i - 1, i + 1):
+        if not 0 <= j < len(reduced):
+            continue
+        y, x = (
+            np.clip(np.arange(n) + int(np.rint(d)), 0, n - 1)
+            for n, d in zip(reduced[j].shape, shift[j] - shift[i], strict=True)
+        )
+        other = reduced[j][np.ix_(y, x)]
+        parts = [
+            [np.array_split(rows, PARTS, 1) for rows in np.array_split(picture, PARTS, 0)]
+            for picture in (reduced[i], other)
+        ]
+        likeness = [
+            np.corrcoef(a.ravel(), b.ravel())[0, 1]
+            for first, second in zip(*parts, strict=True)
+            for a, b in zip(first, second, strict=True)
+            if a.std() > 0 and b.std() > 0
+        ]
+        most.append(float(np.median(likeness)) if likeness else 0.0)
+    return max(most) > ALIKE
+
+
 def _duplicates(likeness: dict[tuple[int, int], float]) -> list[int]:
     """Of two neighbours that are one, the one that is less like its other neighbour: its place holds a copy."""
     next_to = {i: 1 - v for (i, j), v in likeness.items() if j == i + 1}
@@ -98,4 +130,5 @@ def _gaps(likeness: dict[tuple[int, int], float]) -> list[int]:
     if apart < TELLING * usual:
         return []
     least = usual + max(LOST * 1.4826 * float(np.median(np.abs(one - usual))), ON_THE_WAY * (apart - usual))
-    return [i for i, differs in by_lag[1].items() if differs > least]
+    found = {i for i, differs in by_lag[1].items() if differs > least}
+    return sorted(i for i in found if not found & {i - 1, i + 1})  # one after the other: the section between is odd

@@ -11,8 +11,10 @@ SQUARES = np.concatenate([-np.arange(0.1, 2.01, 0.1)[::-1], np.arange(0, 8, 0.1)
 #: A section is blurred where this sigma is passed, pixels, and where its square is so many times as far from 0 as is
 #: usual in the stack.
 LEAST, STANDS_OUT = 1.0, 6.0
-#: Log ratios of power below this are as good as nothing: rounding and interpolation hide what is left.
-FAINT = -5.0
+#: Power below this share of the largest is hidden by rounding and interpolation.
+FAINT = 1e-5
+#: Shares of the power at the highest frequencies that may be noise which the lens does not blur.
+NOISE_SHARES = (1.0, 0.3, 0.1, 0.01)
 #: Power at the highest frequencies is noise.
 NOISE_RINGS = 0.15
 #: Rings below this frequency, cycles per pixel, tell of what is in the section rather than of its focus.
@@ -34,6 +36,7 @@ def section_blur(power: np.ndarray) -> np.ndarray:
     if count < 2 * AROUND:
         return np.zeros(count)
     frequency = (np.arange(rings) + 0.5) / (2 * rings)
+    power = power + FAINT * power[:, frequency >= LOWEST].max(1, keepdims=True)
     logs = np.log(np.maximum(power, 1e-30))
     squares = np.array([_square(logs, i, frequency) for i in range(count)])
     usual = 1.4826 * float(np.median(np.abs(squares - np.median(squares))))
@@ -58,13 +61,18 @@ def _square(logs: np.ndarray, i: int, frequency: np.ndarray) -> float:
     """Square of the sigma by which section i is blurrier than those around it, pixels²."""
     near = [k for k in range(max(0, i - AROUND), min(len(logs), i + AROUND + 1)) if k != i]
     reference = np.exp(np.median(logs[near], 0))
-    noise = _floor(reference)
-    signal = np.maximum(reference - noise, 0)
-    weight = frequency * (signal / reference) ** 2 * (frequency >= LOWEST)
+    floor = _floor(reference)
+    weight = frequency * (np.maximum(reference - floor, 0) / reference) ** 2 * (frequency >= LOWEST)
     weight /= max(float(weight.sum()), 1e-30)
-    blurred = np.log(signal * np.exp(np.minimum(-4 * np.pi**2 * SQUARES[:, None] * frequency**2, 20)) + noise)
     low = (frequency >= LOWEST) & (frequency < 0.1)
-    level = float(np.mean((logs[i] - np.log(reference))[low]))
-    wrong = np.maximum(logs[i] - level - np.log(reference), FAINT) - np.maximum(blurred - np.log(reference), FAINT)
-    wrong -= (wrong @ weight)[:, None]
-    return float(SQUARES[int(np.argmin((wrong**2) @ weight))])
+    passed = np.exp(np.minimum(-4 * np.pi**2 * SQUARES[:, None] * frequency**2, 20))
+    best, found = np.inf, 0.0
+    for share in NOISE_SHARES:
+        noise = max(share * floor, FAINT * float(reference[frequency >= LOWEST].max()))
+        ratio = np.log(np.maximum(reference - noise, 0) * passed + noise) - np.log(reference)
+        seen = logs[i] - np.log(reference)
+        level = (seen - ratio)[:, low].mean(1, keepdims=True)
+        wrong = (seen - level - ratio) ** 2 @ weight
+        if wrong.min() < best:
+            best, found = float(wrong.min()), float(SQUARES[int(np.argmin(wrong))])
+    return found

@@ -19,11 +19,13 @@ from mendem.physics.stack_trend import FEWEST, jitter_of
 
 #: Sections smaller than this along either axis are taken as they are, pixels.
 SMALLEST = 32
-#: Least jitter that is corrected: of shifts in pixels, of log contrast, of brightness as a share of the range.
-LEAST = {"shift": 0.1, "gain": 0.01, "brightness": 0.005}
+#: Least jitter that is corrected: of shifts in pixels, of log contrast and of brightness as a share of the range.
+LEAST = {"shift": 0.1, "levels": 0.005}
 #: Least jump, in the same units, and how well two sections must match for a jump of their shifts, standard deviations.
-JUMP = {"shift": 3.0, "gain": 0.1, "brightness": 0.1}
+JUMP = {"shift": 3.0, "levels": 0.1}
 MATCHED = 15.0
+#: Shifts smaller than this are none, pixels.
+NO_MOVE = 0.005
 #: Sections blurrier than this sigma in pixels, or damaged over more than this share, count as missing.
 TOO_BLURRED, TOO_DAMAGED = 4.0, 0.5
 #: Sections of which less than this share is finite are blank.
@@ -71,36 +73,35 @@ def inspect_stack(
     shift, peak = _shifts(seen, at, check)
     faults = Faults((), (), ())
     if repair:
-        faults = find_faults(seen.spectra.only(at), shift / seen.spectra.scale, at)
+        faults = find_faults(seen.spectra.only(at), seen.reduced[at], shift, seen.factor, at)
         reasons |= dict.fromkeys(faults.duplicate, "is a repeat of its neighbour")
         reasons |= dict.fromkeys(faults.unrelated, "shows nothing that its neighbours show")
-    blur = np.zeros(count)
-    if focus:
-        now = _left(count, reasons)
-        blur[now] = section_blur(seen.power[now])
-        reasons |= {int(i): f"is too blurred ({blur[i]:.1f} px)" for i in np.flatnonzero(blur > TOO_BLURRED)}
     if len(_left(count, reasons)) < len(at):
         at = _left(count, reasons)
         shift, peak = _shifts(seen, at, check)
     levels = section_levels(seen.reduced[at], shift / seen.factor, at, check)
     damage = _damage(seen, image, at, shift, levels, check) if repair else {}
-    heavy = [i for i, place in damage.items() if place.share > TOO_DAMAGED]
-    reasons |= {i: f"is damaged over {100 * damage[i].share:.0f} % of it" for i in heavy}
+    reasons |= {
+        i: f"is damaged over {100 * place.share:.0f} % of it"
+        for i, place in damage.items()
+        if place.share > TOO_DAMAGED
+    }
+    blur = np.zeros(count)
+    if focus:  # what damage does to a spectrum is not to be taken for blur
+        whole = np.array([i for i in at if i not in damage], int)
+        blur[whole] = section_blur(seen.power[whole])
+        reasons |= {int(i): f"is too blurred ({blur[i]:.1f} px)" for i in np.flatnonzero(blur > TOO_BLURRED)}
     damage = {i: place for i, place in damage.items() if i not in reasons}
-    kept = ~np.isin(at, heavy)
-    at, shift, peak = at[kept], shift[kept], np.where(kept[:-1] & kept[1:], peak, 0)[kept[1:]] if len(peak) else peak
-    log_gain, brightness = levels.log_gain[kept], levels.brightness[kept]
+    kept = np.array([i not in reasons for i in at])
     moves, gain, offset = np.zeros((count, 2)), np.ones(count), np.zeros(count)
     if align:
-        moves[at] = jitter_of(shift, at, JUMP["shift"], LEAST["shift"], peak[: len(at) - 1] > MATCHED).values
-        moves = np.where(np.abs(moves) < 0.005, 0.0, moves)
+        sure = np.r_[False, (peak > MATCHED) & kept[:-1]][kept][1:]
+        found = jitter_of(shift[kept], at[kept], JUMP["shift"], LEAST["shift"], sure).values
+        moves[at[kept]] = np.where(np.abs(found) < NO_MOVE, 0.0, found)
     if contrast:
-        course = brightness / max(levels.spread, 1e-30)
-        more = jitter_of(log_gain[:, None], at, JUMP["gain"], LEAST["gain"]).values[:, 0]
-        up = jitter_of(course[:, None], at, JUMP["brightness"], LEAST["brightness"]).values[:, 0] * levels.spread
-        gain[at] = np.exp(more)
-        # At the level that the trend has here, the section is brighter by `up`.
-        offset[at] = up + (1 - np.exp(more)) * (levels.middle + brightness - np.median(brightness) - up)
+        gain[at[kept]], offset[at[kept]] = _unsteady(levels, at, kept)
+    odd = {*damage, *np.flatnonzero(blur).tolist()}
+    gaps = tuple(i for i in faults.gap_after if not odd & {i, i + 1})
     missing = sorted(reasons)
     return StackReport(
         tuple((float(y), float(x)) for y, x in moves),
@@ -110,9 +111,9 @@ def inspect_stack(
         tuple(missing),
         tuple(reasons[i] for i in missing),
         damage,
-        faults.gap_after,
+        gaps,
         tuple(noise_to_signal(seen.power[at]).tolist()) if focus else (),
-        _notes(reasons, moves, gain, offset / max(levels.spread, 1e-30), blur, damage, faults),
+        _notes(reasons, moves, gain, offset / max(levels.spread, 1e-30), blur, damage, gaps),
     )
 
 
@@ -136,6 +137,16 @@ def _shifts(seen: Survey, at: np.ndarray, check: Callable[[], None]) -> tuple[np
     return section_shifts(spectra, first, at, check), peak
 
 
+def _unsteady(levels: Levels, at: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gain and offset of the sections that are kept, relative to the trend of contrast and brightness."""
+    brightness = levels.brightness[kept] - np.median(levels.brightness[kept])
+    course = np.stack([levels.log_gain[kept], brightness / max(levels.spread, 1e-30)], 1)
+    log_gain, up = jitter_of(course, at[kept], JUMP["levels"], LEAST["levels"]).values.T
+    up = up * levels.spread
+    # A section is brighter by `up` at the level that the middle of the stack has here by the trend.
+    return np.exp(log_gain), up + (1 - np.exp(log_gain)) * (levels.middle + brightness - up)
+
+
 def _damage(
     seen: Survey, image: Image, at: np.ndarray, shift: np.ndarray, levels: Levels, check: Callable[[], None]
 ) -> dict[int, DamagedArea]:
@@ -153,11 +164,13 @@ def _notes(
     offset: np.ndarray,
     blur: np.ndarray,
     damage: dict[int, DamagedArea],
-    faults: Faults,
+    gaps: tuple[int, ...],
 ) -> tuple[str, ...]:
     said = []
     if moves.any():
-        said.append(f"Sections are jittered by {float(np.sqrt((moves**2).mean())):.2g} px (root mean square).")
+        far = np.hypot(*moves.T)
+        typical, most = float(np.sqrt((far**2).mean() / 2)), float(far.max())
+        said.append(f"Sections are out of place by {typical:.2g} px (root mean square, each axis), {most:.2g} at most.")
     if (gain != 1).any():
         said.append(f"Contrast changes from section to section by {100 * float(np.log(gain).std()):.2g} %.")
     if offset.any():
@@ -174,9 +187,9 @@ def _notes(
         said.append(f"{words[0].upper()}{words[1:]} {several if len(which) > 1 else reason}: treated as missing.")
     if damage:
         said.append(f"Damaged in places: {listed(sorted(damage))}.")
-    if faults.gap_after:
+    if gaps:
         said.append(
-            f"A section seems to be lost after {listed(list(faults.gap_after))}: neighbours there differ as much as "
+            f"A section seems to be lost after {listed(list(gaps))}: neighbours there differ as much as "
             "sections two apart. Nothing was inserted."
         )
     return tuple(said)

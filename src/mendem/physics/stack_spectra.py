@@ -119,10 +119,10 @@ def section_shifts(spectra: SectionSpectra, start: np.ndarray, at: np.ndarray, c
         (sections,) place of each section along z, in sections; those of missing ones are left out.
     """
     shift = np.asarray(start, float) / spectra.scale
-    for reach in (1, REACH, REACH):
+    for _ in range(3):  # what they share is seen better where they lie better
         check()
-        weights = _weights(_coherence(spectra, shift, at, 2 * reach), reach)
-        shift = _agreed(spectra, shift, at, weights, check)
+        weights = _weights(_coherence(spectra, shift, at, 2 * REACH), at)
+        shift = _agreed(spectra, shift, weights, check)
     return (shift - shift.mean(0)) * spectra.scale
 
 
@@ -145,32 +145,51 @@ def _pairs(at: np.ndarray, lag: int) -> list[tuple[int, int]]:
     return [(i, where[p + lag]) for p, i in where.items() if p + lag in where]
 
 
-def _weights(coherence: np.ndarray, reach: int) -> np.ndarray:
-    """Weights (reach, `RINGS`) of pairs 1, 2, … apart.
+def _weights(coherence: np.ndarray, at: np.ndarray) -> list[tuple[int, int, np.ndarray]]:
+    """Pairs of sections with their weight by rings.
 
-    For each ring: coefficients of the best linear prediction of a section from ``reach`` neighbours on either side,
-    over the variance that is left.
+    For each ring: coefficients of the best linear prediction of a section from all up to `REACH` away that there are,
+    over the variance that is left; the mean of those of both sections. Many are negative: a section next but one says
+    little that the one between does not say.
     """
-    lags = np.r_[-reach:0, 1 : reach + 1]
-    found = np.zeros((reach, coherence.shape[1]))
+    where = {int(p): i for i, p in enumerate(at)}
+    lags = [lag for lag in range(-REACH, REACH + 1) if lag]
+    known: dict[tuple[int, ...], np.ndarray] = {}
+    found: dict[tuple[int, int], np.ndarray] = {}
+    for place, i in where.items():
+        there = tuple(lag for lag in lags if place + lag in where)
+        if there not in known:
+            known[there] = _prediction(coherence, np.array(there, int))
+        for lag, weight in zip(there, known[there], strict=True):
+            j = where[place + lag]
+            pair = (min(i, j), max(i, j))
+            found[pair] = found.get(pair, 0) + 0.5 * weight
+    return [(i, j, weight) for (i, j), weight in found.items()]
+
+
+def _prediction(coherence: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Coefficients (lags, `RINGS`) that predict a section from those ``lags`` away, over the variance that is left."""
+    found = np.zeros((len(lags), RINGS))
     for ring, column in enumerate(np.clip(coherence, -0.99, 0.99).T):
         by_lag = np.r_[1 + LEAST_NOISE, column]
         values, vectors = np.linalg.eigh(by_lag[np.abs(lags[:, None] - lags[None])])
         among = (vectors * np.maximum(values, LEAST_NOISE)) @ vectors.T
         to_each = by_lag[np.abs(lags)]
         coefficients = np.linalg.solve(among, to_each)
-        left = max(1 - float(coefficients @ to_each), LEAST_NOISE)
-        found[:, ring] = coefficients[reach:] / left
+        found[:, ring] = coefficients / max(1 - float(coefficients @ to_each), LEAST_NOISE)
     return found
 
 
 def _agreed(
-    spectra: SectionSpectra, shift: np.ndarray, at: np.ndarray, weights: np.ndarray, check: Callable[[], None]
+    spectra: SectionSpectra,
+    shift: np.ndarray,
+    weights: list[tuple[int, int, np.ndarray]],
+    check: Callable[[], None],
 ) -> np.ndarray:
     """The shifts, in reduced pixels, at which the weighted agreement of all pairs is largest."""
     power = np.maximum(spectra.by_ring((np.abs(spectra.values) ** 2).mean(0)), 1e-30)
-    by_lag = [(w / power)[spectra.ring].astype(np.float32) for w in weights]
-    pairs = [(i, j, by_lag[lag]) for lag in range(len(weights)) for i, j in _pairs(at, lag + 1)]
+    ring = spectra.ring
+    pairs = [(i, j, (w / power).astype(np.float32)) for i, j, w in weights]
     turn = (2 * np.pi * spectra.frequency).astype(np.float32)
     for _ in range(ROUNDS):
         check()
@@ -178,7 +197,7 @@ def _agreed(
         slope = np.zeros((len(shift), 2))
         curves = []
         for i, j, weight in pairs:
-            shared = weight * placed[i].conj() * placed[j]
+            shared = weight[ring] * placed[i].conj() * placed[j]
             pull = -(turn @ shared.imag)
             slope[j] += pull
             slope[i] -= pull
@@ -208,7 +227,7 @@ def _newton_step(curves: list[tuple[int, int, np.ndarray]], slope: np.ndarray) -
                 low, high = (i, j) if i < j else (j, i)
                 band[2 * (high - low) + a - b, 2 * low + b] -= curve[a, b]
     scale = max(float(np.abs(band[0]).max()), 1e-30)
-    damping = 1e-6 * scale
+    damping = 1e-4 * scale
     while True:
         try:
             damped = band.copy()

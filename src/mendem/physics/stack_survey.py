@@ -19,7 +19,7 @@ FULL = 1024
 #: would outweigh all else.
 TAILS = (1.0, 99.0)
 #: Rings of the power spectrum from 0 to 0.5 cycles per pixel, and the pixels a side it is taken from.
-POWER_RINGS, POWER_SIDE = 64, 1024
+POWER_RINGS, POWER_SIDE = 64, 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def survey(image: Image, check: Callable[[], None]) -> Survey:
         constant[i] = _constant(section)
         reduced.append(means(section, factor))
         fine = means(section, coarse)
-        low, middle, high = np.percentile(fine[::2, ::2], [TAILS[0], 50, TAILS[1]])
+        low, middle, high = np.percentile(fine[:: max(1, fine.shape[0] // 256), ::2], [TAILS[0], 50, TAILS[1]])
         builder.add(np.clip(fine, 2 * low - middle, 2 * high - middle))
         power.append(_power(section))
     return Survey(np.stack(reduced), factor, builder.done(coarse), np.stack(power), finite, constant)
@@ -88,10 +88,17 @@ def means(section: np.ndarray, factor: int) -> np.ndarray:
     """Means over ``factor`` x ``factor`` pixels, float32; what is left at the far edges is left out."""
     if factor == 1:
         return section.astype(np.float32)
-    height, width = (max(1, n // factor) for n in section.shape)
-    step = tuple(min(factor, n) for n in section.shape)
-    rows = section[: height * step[0]].reshape(height, step[0], -1).mean(1, dtype=np.float32)
-    return rows[:, : width * step[1]].reshape(height, width, step[1]).mean(2, dtype=np.float32)
+    total = section.astype(np.float32)
+    for axis in (0, 1):
+        step = min(factor, section.shape[axis])
+        length = section.shape[axis] // step * step
+        along = [slice(None), slice(None)]
+        parts = []
+        for first in range(step):
+            along[axis] = slice(first, length, step)
+            parts.append(total[tuple(along)])
+        total = sum(parts[1:], parts[0]) / np.float32(step)
+    return total
 
 
 def _constant(section: np.ndarray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,7 @@ def jitter_of(
     jumps = _added_up(steps * np.broadcast_to(sure, count - 1)[:, None])
     evidence, parts = 0.0, []
     for window in _windows(count):
-        models = _Models.of(at[window])
+        models = _models(tuple((at[window] - at[window][0]).tolist()))
         for quantity in range(measured.shape[1]):
             found, log_bayes = models.jitter(smooth[window, quantity])
             evidence += log_bayes
@@ -142,7 +143,7 @@ class _Models:
 
     @classmethod
     def of(cls, at: np.ndarray) -> _Models:
-        at = at - at[0]
+        """For sections at ``at``, integers from 0 on."""
         count, last = len(at), int(at[-1])
         line = np.stack([np.ones(count), at - at.mean()], 1)
         contrasts = np.linalg.qr(line, mode="complete")[0][:, 2:]
@@ -173,3 +174,9 @@ class _Models:
             "m,msc,mc->s", with_jitter / with_jitter.sum(), self.pull[self.jittered], numbers[self.jittered]
         )
         return mean, float(np.log(max(with_jitter.mean(), 1e-300)) - np.log(max(without.mean(), 1e-300)))
+
+
+@functools.lru_cache(maxsize=2)
+def _models(at: tuple[int, ...]) -> _Models:
+    """The same for all windows and quantities: most windows have all their sections."""
+    return _Models.of(np.array(at))
