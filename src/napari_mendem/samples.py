@@ -49,6 +49,13 @@ def frames() -> list[LayerData]:
     return _layers("Neuropil frames", *sample_frames())
 
 
+def sections() -> list[LayerData]:
+    """Thick sections that jitter, one of them lost, and the isotropic truth."""
+    from mendem.simulate import sample_sections
+
+    return _layers("Neuropil sections", *sample_sections())
+
+
 def _layers(name: str, noisy: Any, truth: Any) -> list[LayerData]:
     from napari_mendem.layers import layer_from_image
 

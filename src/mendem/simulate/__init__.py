@@ -7,6 +7,7 @@ from mendem.simulate.samples import (
     sample_damaged,
     sample_frames,
     sample_micrograph,
+    sample_sections,
     sample_volume,
 )
 from mendem.simulate.style import TissueStyle
@@ -21,6 +22,7 @@ __all__ = [
     "sample_damaged",
     "sample_frames",
     "sample_micrograph",
+    "sample_sections",
     "sample_volume",
     "tissue_image",
     "tissue_patches",
