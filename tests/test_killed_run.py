@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(run, tmp_path):
     process.kill()
     assert process.wait(10) == -signal.SIGKILL
     left = {p.name for p in tmp_path.iterdir()} - {"in.tif", "old.txt"}
-    assert left and all(name.endswith(".part") for name in left)
+    assert left and all(name.endswith((".part", ".part.lock", ".mendem-run")) for name in left)
     assert not {"out.tif", "spread.tif"} & left
 
 
@@ -76,7 +77,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_marks_it(run, tmp_path, h
     finished = image.metadata["mendem"]["blocks"]["finished"]
     assert 1 <= finished < 200
     assert np.isfinite(image.data[:finished]).all() and np.isnan(image.data[finished + 1 :]).all()
-    assert {p.name for p in tmp_path.iterdir()} == {"in.tif", "out.tif"}
+    assert {p.name for p in tmp_path.iterdir()} == {"in.tif", "out.tif", "out.tif.mendem-run"}
     assert "stopping" in process.said()
 
 
@@ -92,13 +93,17 @@ def test_info_says_that_a_file_is_partial(run, tmp_path, capsys):
     assert "PARTIAL" in said and "for want of noise" not in said
 
 
-def test_interrupted_twice_stops_at_once_and_keeps_nothing(run, tmp_path, monkeypatch):
+def test_interrupted_twice_stops_at_once_and_goes_on_later(run, tmp_path):
     process = run()
     # Both signals are delivered before the run asks again whether to stop.
     process.send_signal(signal.SIGSTOP)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert {p.name for p in tmp_path.iterdir()} == {"in.tif"}
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "PARTIAL" not in out
+    assert {p.name for p in tmp_path.iterdir()} == {"in.tif", "out.tif.part", "out.tif.mendem-run"}
+    again = run()
+    again.send_signal(signal.SIGINT)
+    out, _ = again.communicate(timeout=60)
+    assert re.search("An unfinished run goes on: [1-9][0-9]* of 200 blocks are finished", out)

@@ -49,7 +49,7 @@ class Run:
     each of its slices that is restored; ``planes`` the slices. ``binning`` is the factor by which the
     image is shrunk to suit the prior, 1 for none. ``memory_bytes`` is the expected peak beside input and output.
     ``novelty`` is how unlike the prior's training the image is, None where the prior cannot tell. ``estimated`` is the
-    noise as the plan first took it to be.
+    noise as the plan first took it to be. ``lean`` leaves out of the ``channels`` what no file of a result holds.
     """
 
     given: Image
@@ -67,6 +67,7 @@ class Run:
     notes: tuple[str, ...]
     novelty: Novelty | None = None
     estimated: NoiseModel | None = None
+    lean: bool = False
 
     @property
     def scale(self) -> int:
@@ -105,6 +106,8 @@ class Run:
     @property
     def channels(self) -> tuple[str, ...]:
         """What each block brings."""
+        if self.lean:
+            return ("mean", "std", "sample 0") if self.options.estimate == "sample" else ("mean", "std")
         samples = (f"sample {i}" for i in range(self.options.samples))
         return ("mean", "std", *samples, *(() if self.plan.pointwise or self.grid is not None else ("fitted",)))
 
@@ -131,7 +134,7 @@ class Progress:
 
 @dataclass
 class Summary:
-    """What a run found while it worked."""
+    """What a run found while it worked; ``resumed`` is how often it was interrupted and went on."""
 
     finished: int = 0
     blocks: int = 0
@@ -140,6 +143,7 @@ class Summary:
     count: float = 0.0
     seconds: float = 0.0
     partial: bool = False
+    resumed: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property

@@ -87,6 +87,7 @@ def provenance(run: Run, summary: Summary) -> dict[str, Any]:
         "evaluations": summary.evaluations,
         "blocks": {"finished": summary.finished, "all": summary.blocks},
         "partial": summary.partial,
+        "resumed": summary.resumed,
         "chi2": summary.chi2,
         "chi2_counts_spread": run.plan.pointwise,
         "novelty": None if run.novelty is None else asdict(run.novelty),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from os import PathLike, path
 from threading import Event
@@ -12,17 +12,22 @@ from typing import Any
 import numpy as np
 
 from mendem.blocks import Block, Region, checked_region
+from mendem.decisions import as_decided, decisions
 from mendem.engine import Progress, Run, Summary, prepare
 from mendem.errors import Cancelled, MendemError
-from mendem.execution import execute
+from mendem.execution import execute, rows_handed_over
+from mendem.fingerprint import difference, fingerprint
 from mendem.image import Image, VoxelSize
 from mendem.io import ImageWriter, open_writer, read
+from mendem.journal import Journal
 from mendem.measured import part_in_dtype
 from mendem.options import Options
 from mendem.outcome import outcome
 from mendem.provenance import provenance
 from mendem.restoration import as_image, cancel_check
+from mendem.stored import Unstorable
 from mendem.tasks.base import Task
+from mendem.unreached import fill, unreached
 
 
 def _check_names(
@@ -39,14 +44,23 @@ def _check_names(
                 raise MendemError(f"{name} is an input of this run; give another name")
 
 
-def _fill(writer: ImageWriter, run: Run, reached: Mapping[int, int]) -> None:
-    """NaN from the first row that was not reached to the end of each slice."""
-    height, width = run.shape
-    band = max(1, (8 << 20) // (4 * width))
-    for plane in run.planes:
-        for first in range(reached.get(plane, 0), height, band):
-            rows = min(band, height - first)
-            writer.put(plane, first, 0, np.full((rows, width), np.nan, writer.dtype))
+def _to_go_on_with(journal: Journal, what: Mapping[str, Any], overwrite: bool) -> bool:
+    """Whether the unfinished run that was found is the one that is wanted; `MendemError` where it must not be lost."""
+    if journal.what is None or not journal.present():
+        return False
+    if differs := difference(journal.what, what):
+        if overwrite or not journal.done:
+            return False
+        raise MendemError(
+            f"{journal.path} has an unfinished run that is another one: {differs}; give the result another name, or "
+            "allow overwriting (--overwrite) to begin anew"
+        )
+    journal.take_back()
+    return True
+
+
+def _goes_on(finished: int, blocks: int) -> str:
+    return f"An unfinished run goes on: {finished} of {blocks} blocks are finished."
 
 
 def restore_file(
@@ -87,12 +101,16 @@ def restore_file(
     -------
     The provenance, and what the run found. A cancelled run leaves a file too, marked ``partial`` in its provenance,
     NaN (0 for integers) where it did not get to; cancelled before the first estimate it raises `Cancelled` and leaves
-    nothing.
+    nothing. So it does where the target is an input, which is not lost to half a result.
+
+    A run that was killed, cancelled or stopped by an error goes on where the same is asked for again: finished blocks
+    are not computed again (`mendem.journal`), and the result is the same.
 
     Raises
     ------
     MendemError
-        Bad input, or a target that exists while ``overwrite`` is false. Nothing is left behind then.
+        Bad input, or a target that exists while ``overwrite`` is false, or an unfinished run with the same target that
+        was to compute something else.
     """
     dtype = dtype or ("same" if task.keeps_measured else "float32")
     if dtype not in ("float32", "same"):
@@ -103,38 +121,85 @@ def restore_file(
     options = replace(options or Options(), **changes)
     pixel_type = image.dtype if dtype == "same" else np.dtype(np.float32)
     will_be = outcome(image, task, checked_region(region, image.plane_shape))
+    check = cancel_check(cancel)
+    results = {"result": target, **({} if spread is None else {"spread": spread})}
     with ExitStack() as files:
+        journal = files.enter_context(Journal(target))
+        what = fingerprint(image, task, options, inputs, checked_region(region, image.plane_shape), dtype, results)
+        found = _to_go_on_with(journal, what, overwrite)
+        if not found:
+            journal.clear(results.values())
 
         def create(name: str | PathLike, kind: np.dtype) -> ImageWriter:
             like = will_be.shape, kind, will_be.axes, will_be.voxel_size
-            return files.enter_context(open_writer(name, *like, before, image.metadata, overwrite))
+            return files.enter_context(open_writer(name, *like, before, image.metadata, overwrite, resume=True))
 
         # The file has room for this and one record more, whatever history the input has.
         before = {"previous": image.metadata.get("mendem")}
         # Opened first: a name that cannot be written is said before the work, not after it.
-        result = create(target, pixel_type)
-        std = None if spread is None else create(spread, np.dtype(np.float32))
-        run = prepare(image, task, options, inputs, region)
-        started(run)
+        writers = [create(target, pixel_type)]
+        try:
+            if spread is not None:
+                writers.append(create(spread, np.dtype(np.float32)))
+            if found:
+                run = as_decided(journal.decided(), image, task, options, inputs)
+                run = replace(run, notes=(*run.notes, _goes_on(len(journal.done), len(run.blocks))))
+                journal.go_on()
+            else:
+                run = replace(prepare(image, task, options, inputs, region, check=check), lean=True)
+                with suppress(Unstorable):  # a task of somebody else may keep what cannot be stored
+                    journal.begin(what, *decisions(run))
+            started(run)
+            return _carry_out(run, writers, journal, progress, check)
+        except BaseException:
+            if journal.empty:
+                for writer in writers:
+                    writer.discard()
+            raise
 
-        reached: dict[int, int] = {}
 
-        def put(block: Block, part: np.ndarray) -> None:
-            reached[block.plane] = block.rows[1]
-            corner = run.places(block).start, block.rows[0], block.columns[0]
-            result.put_box(*corner, part_in_dtype(run, block, part[run.wanted], pixel_type))
-            if std is not None:
-                std.put_box(*corner, part[1])
+def _carry_out(
+    run: Run,
+    writers: Sequence[ImageWriter],
+    journal: Journal,
+    progress: Callable[[Progress], None],
+    check: Callable[[], None],
+) -> tuple[dict[str, Any], Summary]:
+    """Restore into open files: of the result, and perhaps of its spread."""
+    result, *others = writers
+    blocks = run.blocks
+    rows, finished = rows_handed_over(run, journal.done), {blocks[i] for i in journal.done}
 
-        summary = execute(run, put, progress, cancel_check(cancel))
-        if summary.partial and not summary.evaluations:
+    def flush() -> None:
+        for writer in writers:
+            writer.flush()
+
+    def put(block: Block, part: np.ndarray) -> None:
+        rows[block.plane] = block.rows[1]
+        finished.add(block)
+        corner = run.places(block).start, block.rows[0], block.columns[0]
+        result.put_box(*corner, part_in_dtype(run, block, part[run.wanted], result.dtype))
+        for std in others:
+            std.put_box(*corner, part[1])
+
+    journal.durable = flush
+    lasts = journal.what is not None
+    summary = execute(run, put, progress, check, journal=journal if lasts else None)
+    if summary.partial:
+        if not summary.evaluations:
             raise Cancelled
-        if summary.partial:
-            for writer in (result, std):
-                if writer is not None and writer.dtype.kind == "f":
-                    _fill(writer, run, reached)
-        record = provenance(run, summary)
-        result.set_provenance(record)
-        if std is not None:
-            std.set_provenance({**record, "quantity": "standard deviation"})
+        if result.path in {path.realpath(i.source) for i in (run.given, *run.inputs.values()) if i.source}:
+            raise Cancelled(
+                f"interrupted: {summary.finished} of {summary.blocks} blocks are kept; {result.path} is still the "
+                "input, and the same command goes on"
+            )
+        for writer in writers:
+            for box in unreached(run, rows, finished) if writer.dtype.kind == "f" else ():
+                fill(writer, box)
+        if lasts:
+            journal.deliver({writer.path: writer.part_path for writer in writers})
+    record = provenance(run, summary)
+    result.set_provenance(record)
+    for std in others:
+        std.set_provenance({**record, "quantity": "standard deviation"})
     return record, summary

@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with termination_as_interrupt():
             chosen = build_parser().parse_args(arguments)
             return chosen.run(chosen)
-    except Cancelled:
-        return _say("interrupted before anything was finished; nothing was written", INTERRUPTED)
+    except Cancelled as stopped:
+        return _say(str(stopped) or "interrupted before anything was finished; nothing was written", INTERRUPTED)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `mendem info | head`: nobody reads on

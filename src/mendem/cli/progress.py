@@ -67,15 +67,18 @@ class ProgressLine:
 
 
 @contextmanager
-def interruptible(what_happens: str) -> Iterator[threading.Event]:
-    """An event that Ctrl-C (or SIGTERM) sets; the second time it raises `KeyboardInterrupt`."""
+def interruptible(what_happens: str, twice: str = " and keep nothing") -> Iterator[threading.Event]:
+    """An event that Ctrl-C (or SIGTERM) sets; the second time it raises `KeyboardInterrupt`.
+
+    What happens then, and what ``twice``, is said the first time.
+    """
     stop = threading.Event()
 
     def handle(number: int, frame: Any) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        print(f"\nstopping, {what_happens}; once more to stop at once and keep nothing", file=sys.stderr, flush=True)
+        print(f"\nstopping, {what_happens}; once more to stop at once{twice}", file=sys.stderr, flush=True)
 
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may handle signals

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mendem.engine import Run, Summary
     from mendem.image import Image
 
+#: What happens when a run is interrupted twice.
+GOES_ON = "; the same command goes on after the last finished block"
+
 
 def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem TASK IN OUT``; returns the exit status."""
@@ -37,13 +40,13 @@ def run(chosen: argparse.Namespace) -> int:
 
     control: dict[str, Any] | None = None
 
-    with interruptible("keeping what is finished") as cancel, ProgressLine(sys.stderr) as progress:
+    with interruptible("keeping what is finished", GOES_ON) as cancel, ProgressLine(sys.stderr) as progress:
 
         def started(run: Run) -> None:
             nonlocal control
             if not chosen.json:
                 _introduce(run)
-            if chosen.control is not None:
+            if chosen.control is not None and not _made_before(chosen.control, chosen):
                 with ProgressLine(sys.stderr) as own:
                     control = write_control(chosen, run, own, cancel_check(cancel))
 
@@ -62,9 +65,9 @@ def run(chosen: argparse.Namespace) -> int:
                 cancel=cancel,
                 started=started,
             )
-        except Cancelled:
+        except Cancelled as stopped:
             progress.close()
-            if control is None:
+            if control is None or str(stopped):
                 raise
             print(f"mendem: interrupted; only {chosen.control} was written", file=sys.stderr)
             return INTERRUPTED
@@ -74,6 +77,7 @@ def run(chosen: argparse.Namespace) -> int:
                 "output": chosen.output,
                 "spread": chosen.spread,
                 "partial": summary.partial,
+                "resumed": summary.resumed,
                 "chi2": summary.chi2,
                 "novelty": record["novelty"],
                 "seconds": round(summary.seconds, 3),
@@ -124,13 +128,23 @@ def _slot_image(name: str, path: str, task: type[Task]) -> Image:
 def _refuse_existing(chosen: argparse.Namespace) -> None:
     """Say early, and with the option that allows it, that something is in the way."""
     from mendem.io.output import is_zarr
+    from mendem.journal import goes_on_with
 
     for path in (chosen.output, chosen.spread, chosen.control):
         if path is None or chosen.overwrite or not (os.path.isfile(path) or is_zarr(path)):
             continue
+        if goes_on_with(chosen.output, path) or (path == chosen.control and _made_before(path, chosen)):
+            continue
         if os.path.exists(chosen.input) and os.path.samefile(path, chosen.input):
             raise MendemError(f"{path} is the input itself; give another name, or --overwrite to lose the original")
         raise MendemError(f"{path} exists; give another name, or --overwrite to replace it")
+
+
+def _made_before(control: str, chosen: argparse.Namespace) -> bool:
+    """Whether a control is there already because the run goes on that made it."""
+    from mendem.journal import unfinished
+
+    return not chosen.overwrite and unfinished(chosen.output) and os.path.exists(control)
 
 
 def _introduce(run: Run) -> None:
@@ -161,7 +175,7 @@ def _conclude(chosen: argparse.Namespace, summary: Summary, counts_spread: bool)
     if summary.partial:
         print(
             f"interrupted: {summary.finished} of {summary.blocks} blocks finished; "
-            f"{chosen.output} is PARTIAL and marked so in its provenance"
+            f"{chosen.output} is PARTIAL and marked so in its provenance; the same command goes on"
         )
     else:
         print(f"{chosen.output} written after {duration(summary.seconds)}; {chi2_line(summary.chi2, counts_spread)}")

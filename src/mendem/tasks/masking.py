@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,8 @@ def masked(image: Image, choice: str, mask: Image | None) -> tuple[Image | None,
         For a mask of another shape, one that marks nothing, and one that leaves nothing.
     """
     if mask is not None:
-        gaps, notes = _given(image, mask), tuple[str, ...]()
+        gaps: Callable[[int], np.ndarray] = _given(image, mask)
+        notes = tuple[str, ...]()
     elif choice == "auto":
         gaps, notes = _proposed(image)
     else:
@@ -79,28 +79,53 @@ def masked(image: Image, choice: str, mask: Image | None) -> tuple[Image | None,
     return image.with_data(data), notes
 
 
-def _given(image: Image, mask: Image) -> Callable[[int], np.ndarray]:
+class _Given:
+    """The gaps of a mask, one slice for all slices or one for each; the slice that was asked for last is kept."""
+
+    _last: tuple[int, np.ndarray] | None = None
+
+    def __init__(self, mask: Image) -> None:
+        self.mask = mask
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"mask": self.mask}
+
+    def __call__(self, plane: int) -> np.ndarray:
+        plane, last = plane if self.mask.plane_count > 1 else 0, self._last
+        if last is None or last[0] != plane:
+            read = self.mask.read(plane)
+            self._last = last = plane, np.isnan(read) | (read != 0) if read.dtype.kind == "f" else read != 0
+        return last[1]
+
+
+class _Proposed:
+    """Gaps of each slice, (slices, rows, columns), eight to a byte."""
+
+    def __init__(self, gaps: np.ndarray) -> None:
+        self.bits, self.width = np.packbits(gaps, axis=-1), gaps.shape[-1]
+
+    def __call__(self, plane: int) -> np.ndarray:
+        return np.unpackbits(self.bits[plane], axis=-1, count=self.width).view(bool)
+
+
+def _given(image: Image, mask: Image) -> _Given:
     if mask.plane_shape != image.plane_shape or mask.plane_count not in (1, image.plane_count):
         raise MendemError(
             f"{mask.source or 'the mask'} has the shape {mask.shape}, the image {image.shape}: give a mask of the same "
             "height and width, for one slice or for all"
         )
-
-    def gaps(plane: int) -> np.ndarray:
-        read = mask.read(plane if mask.plane_count > 1 else 0)
-        return np.isnan(read) | (read != 0) if read.dtype.kind == "f" else read != 0
-
-    return lru_cache(maxsize=2)(gaps)
+    return _Given(mask)
 
 
-def _proposed(image: Image) -> tuple[Callable[[int], np.ndarray], tuple[str, ...]]:
+def _proposed(image: Image) -> tuple[_Proposed, tuple[str, ...]]:
     from mendem.appraisal.damage import propose_damage
 
     found = [propose_damage(image.read(p)) for p in range(image.plane_count)]
+    gaps = _Proposed(np.stack([d.labels > 0 for d in found]))
     said = [
         f"{text}{f' in slice {p}' if image.plane_count > 1 else ''}" for p, d in enumerate(found) for text in d.found
     ]
     if not said:
-        return lambda plane: found[plane].labels > 0, ("Nothing was found that looks damaged.",)
+        return gaps, ("Nothing was found that looks damaged.",)
     more = f" and {len(said) - 6} more" if len(said) > 6 else ""
-    return lambda plane: found[plane].labels > 0, (f"Proposed as damaged: {'; '.join(said[:6])}{more}.",)
+    return gaps, (f"Proposed as damaged: {'; '.join(said[:6])}{more}.",)
