@@ -52,6 +52,7 @@ def find_faults(spectra: SectionSpectra, reduced: np.ndarray, shift: np.ndarray,
         for i, number in enumerate(at)
         if usual[1] > SHARED
         and _belonging(int(number), likeness, usual) < (STRANGE if 0 < i < len(at) - 1 else STRANGE_END)
+        and _stands_out(i, at, likeness)
         and not _partly_alike(reduced, shift / factor, i)
     ]
     kept = {pair: v for pair, v in likeness.items() if not set(pair) & set(unrelated)}
@@ -79,6 +80,20 @@ def _belonging(i: int, likeness: dict[tuple[int, int], float], usual: dict[int, 
     """Likeness of section i with its neighbours over what is usual at those distances."""
     pairs = [(v, usual[b - a]) for (a, b), v in likeness.items() if i in (a, b)]
     return sum(v for v, _ in pairs) / max(sum(u for _, u in pairs), 1e-9) if pairs else 1.0
+
+
+def _stands_out(i: int, at: np.ndarray, likeness: dict[tuple[int, int], float]) -> bool:
+    """Whether section i shares far less with its neighbours than those share with the next ones.
+
+    How much neighbours share changes slowly along a stack, so that what is usual in all of it does not tell enough.
+    """
+
+    def shared(first: int, second: int) -> list[float]:
+        inside = 0 <= first and second < len(at)
+        return [likeness.get((int(at[first]), int(at[second])), 0.0)] if inside else []
+
+    mine, around = shared(i - 1, i) + shared(i, i + 1), shared(i - 2, i - 1) + shared(i + 1, i + 2)
+    return bool(around) and max(mine) < STRANGE * min(around)
 
 
 def _partly_alike(reduced: np.ndarray, shift: np.ndarray, i: int) -> bool:
@@ -114,7 +129,8 @@ def _duplicates(likeness: dict[tuple[int, int], float]) -> list[int]:
     usual = float(np.median(list(next_to.values())))
     found: list[int] = []
     for i, differs in next_to.items():
-        if differs < SAME * usual and i not in found:
+        beside = [next_to[j] for j in (i - 1, i + 1) if j in next_to]
+        if differs < SAME * min([usual, *beside]) and i not in found:
             before, after = next_to.get(i - 1, 0.0), next_to.get(i + 1, 0.0)
             found.append(i if before > after else i + 1)
     return found
