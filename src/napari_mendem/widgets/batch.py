@@ -17,6 +17,7 @@ from mendem import presets
 from mendem.batch import DONE, FAILED, WAITING, Item, items_of, make_folder, tally
 from mendem.errors import MendemError
 from mendem.presets import Preset
+from napari_mendem import workers
 from napari_mendem.batch import BatchJob, Entry, FileJob, LayerJob, chosen_layers
 from napari_mendem.layers import unwrapped
 from napari_mendem.preferences import preferences
@@ -189,6 +190,7 @@ class BatchWidget(QWidget):
         if not self.busy:
             self._list([*self.entries, *map(Entry, fresh.values())])
             self._say("")
+            workers.warm_up()
 
     def _list(self, entries: list[Entry]) -> None:
         self.entries = entries
