@@ -29,11 +29,13 @@ from mendem.priors.network_prior import NetworkPrior
 from mendem.priors.prior import Coverage, never
 from mendem.provenance import software_versions
 from mendem.training.optimiser import Optimiser
-from mendem.training.own_judging import cost, judge
+from mendem.training.own_judging import cost, judge, with_noise
 from mendem.training.own_planes import OwnPlanes
 
 #: Windows of a step, learning rate, steps until it is reached, and what the averaged weights keep at each step.
 BATCH, RATE, WARM_UP, KEEP = 8, 3e-4, 20, 0.98
+#: One step in so many is about drawing samples, which would be unlearned.
+SAMPLING = 6
 #: Batches of held-out windows that it is judged by, how often in a run, and seconds between two at the least.
 JUDGED, LOOKS, BETWEEN = 6, 12, 5.0
 #: Share of the error that must be gone before the learned weights are taken.
@@ -112,6 +114,7 @@ def learn_from(
     begin, given = clock(), 60 * minutes
     planes = OwnPlanes(image, grid, noise, normalisation, prior.frames, prior.device, seed)
     rng = np.random.default_rng(seed)
+    generator = torch.Generator(prior.device).manual_seed(seed)
     judged = [planes.draw(BATCH, rng, held_out=True) for _ in range(JUDGED)]
     learner = copy.deepcopy(prior.network).float().to(memory_format=torch.channels_last).requires_grad_(True)  # type: ignore[call-overload]
     average = copy.deepcopy(learner).requires_grad_(False)
@@ -147,7 +150,8 @@ def learn_from(
         if over:
             return best
         check()
-        value = cost(learner, planes.draw(BATCH, rng))
+        asked = planes.draw(BATCH, rng)
+        value = cost(learner, asked, *(with_noise(asked, generator) if step % SAMPLING == SAMPLING - 1 else ()))
         learner.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
