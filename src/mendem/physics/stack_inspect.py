@@ -68,7 +68,7 @@ def inspect_stack(
         few = f"{count} sections of {image.plane_shape[0]} x {image.plane_shape[1]} pixels"
         return StackReport.untouched(count, (f"{few} are too few to tell what is wrong with them: taken as they are.",))
     seen = survey(image, check)
-    reasons = _blank(seen, image.source) if repair else {}
+    reasons = _blank(seen, image.source)  # which tell nothing, wanted or not
     at = _left(count, reasons)
     shift, peak = _shifts(seen, at, check)
     faults = Faults((), (), ())
@@ -90,7 +90,8 @@ def inspect_stack(
     if focus:  # what damage does to a spectrum is not to be taken for blur
         whole = np.array([i for i in at if i not in damage], int)
         blur[whole] = section_blur(seen.power[whole])
-        reasons |= {int(i): f"is too blurred ({blur[i]:.1f} px)" for i in np.flatnonzero(blur > TOO_BLURRED)}
+        if repair:
+            reasons |= {int(i): f"is too blurred ({blur[i]:.1f} px)" for i in np.flatnonzero(blur > TOO_BLURRED)}
     damage = {i: place for i, place in damage.items() if i not in reasons}
     kept = np.array([i not in reasons for i in at])
     moves, gain, offset = np.zeros((count, 2)), np.ones(count), np.zeros(count)
@@ -102,6 +103,7 @@ def inspect_stack(
         gain[at[kept]], offset[at[kept]] = _unsteady(levels, at, kept)
     odd = {*damage, *np.flatnonzero(blur).tolist()}
     gaps = tuple(i for i in faults.gap_after if not odd & {i, i + 1})
+    reasons = reasons if repair else {}
     missing = sorted(reasons)
     return StackReport(
         tuple((float(y), float(x)) for y, x in moves),
