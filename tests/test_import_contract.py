@@ -48,6 +48,8 @@ LEVELS = {
     "decisions": 4,
     "journal": 4,
     "unreached": 4,
+    "cluster": 4,
+    "cluster_worker": 4,
     "presets": 4,
     "batch": 4,
     "training": 5,

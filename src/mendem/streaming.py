@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from mendem.blocks import Block, Region, checked_region
+from mendem.cluster import Cluster
 from mendem.decisions import as_decided, decisions
 from mendem.engine import Progress, Run, Summary, prepare
 from mendem.errors import Cancelled, MendemError
-from mendem.execution import execute, rows_handed_over
+from mendem.execution import Source, execute, here, rows_handed_over
 from mendem.fingerprint import difference, fingerprint
 from mendem.image import Image, VoxelSize
 from mendem.io import ImageWriter, open_writer, read
+from mendem.io.files import LAZY_ABOVE
 from mendem.journal import Journal
 from mendem.measured import part_in_dtype
 from mendem.options import Options
@@ -78,6 +80,7 @@ def restore_file(
     progress: Callable[[Progress], None] = lambda _: None,
     cancel: Event | None = None,
     started: Callable[[Run], None] = lambda _: None,
+    scheduler: str | None = None,
     **changes: Any,
 ) -> tuple[dict[str, Any], Summary]:
     """Restore a file into a file without holding either in memory.
@@ -94,6 +97,8 @@ def restore_file(
         Replaces what the file says.
     started
         Called with the prepared run, before the first block.
+    scheduler
+        Address or scheduler file of a dask.distributed cluster whose workers compute the blocks (`mendem.cluster`).
     task, options, inputs, region, progress, cancel, **changes
         As for `mendem.restore`.
 
@@ -115,7 +120,8 @@ def restore_file(
     dtype = dtype or ("same" if task.keeps_measured else "float32")
     if dtype not in ("float32", "same"):
         raise MendemError(f"dtype is {dtype!r}, but must be float32 or same")
-    image = source if isinstance(source, Image) else read(source, voxel_size)
+    # To other machines files travel by their names.
+    image = source if isinstance(source, Image) else read(source, voxel_size, 0 if scheduler else LAZY_ABOVE)
     inputs = {name: as_image(data) for name, data in (inputs or {}).items()}
     _check_names(target, spread, image, inputs)
     options = replace(options or Options(), **changes)
@@ -124,6 +130,7 @@ def restore_file(
     check = cancel_check(cancel)
     results = {"result": target, **({} if spread is None else {"spread": spread})}
     with ExitStack() as files:
+        cluster = None if scheduler is None else files.enter_context(Cluster(scheduler))
         journal = files.enter_context(Journal(target))
         what = fingerprint(image, task, options, inputs, checked_region(region, image.plane_shape), dtype, results)
         found = _to_go_on_with(journal, what, overwrite)
@@ -142,15 +149,22 @@ def restore_file(
             if spread is not None:
                 writers.append(create(spread, np.dtype(np.float32)))
             if found:
-                run = as_decided(journal.decided(), image, task, options, inputs)
+                run = as_decided(journal.decided(), image, task, options, inputs, cluster is None)
                 run = replace(run, notes=(*run.notes, _goes_on(len(journal.done), len(run.blocks))))
+            else:
+                # The device that is asked for is that of the workers.
+                mine = options if cluster is None else replace(options, device="auto")
+                run = replace(prepare(image, task, mine, inputs, region, check=check), options=options, lean=True)
+            if cluster is not None:
+                run = cluster.taken(run, found, check)
+                run = replace(run, notes=(*run.notes, *cluster.notes))
+            if found:
                 journal.go_on()
             else:
-                run = replace(prepare(image, task, options, inputs, region, check=check), lean=True)
                 with suppress(Unstorable):  # a task of somebody else may keep what cannot be stored
                     journal.begin(what, *decisions(run))
             started(run)
-            return _carry_out(run, writers, journal, progress, check)
+            return _carry_out(run, writers, journal, progress, check, cluster)
         except BaseException:
             if journal.empty:
                 for writer in writers:
@@ -164,6 +178,7 @@ def _carry_out(
     journal: Journal,
     progress: Callable[[Progress], None],
     check: Callable[[], None],
+    cluster: Cluster | None,
 ) -> tuple[dict[str, Any], Summary]:
     """Restore into open files: of the result, and perhaps of its spread."""
     result, *others = writers
@@ -184,7 +199,9 @@ def _carry_out(
 
     journal.durable = flush
     lasts = journal.what is not None
-    summary = execute(run, put, progress, check, journal=journal if lasts else None)
+    source: Source = here if cluster is None else cluster.source
+    summary = execute(run, put, progress, check, source, journal if lasts else None)
+    summary.notes += [] if cluster is None else [note for note in cluster.notes if note not in run.notes]
     if summary.partial:
         if not summary.evaluations:
             raise Cancelled

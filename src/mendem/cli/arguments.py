@@ -118,6 +118,12 @@ def _add_task(parser: Parser, task: type[Task]) -> None:
         "--overwrite", action="store_true", help="replace OUT, the spread and the control where they exist"
     )
     common.add_argument("--json", action="store_true", help="print one JSON object to standard output")
+    advanced.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="compute on the workers of a dask.distributed cluster: the address of its scheduler, as in "
+        "tcp://host:8786, or its scheduler file (default this machine)",
+    )
     parser.set_defaults(run=restore.run, task=task)
 
 

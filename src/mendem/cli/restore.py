@@ -27,12 +27,14 @@ def run(chosen: argparse.Namespace) -> int:
     from mendem.cli.progress import ProgressLine, interruptible
     from mendem.cli.report import print_json
     from mendem.io import read
+    from mendem.io.files import LAZY_ABOVE
 
     task, files = task_and_files(chosen)
     options = Options(**{f.name: getattr(chosen, f.name) for f in fields(Options) if hasattr(chosen, f.name)})
     _refuse_existing(chosen)
     check_control_name(chosen, files.values())
-    image = read(chosen.input, chosen.voxel_size)
+    lazy_above = LAZY_ABOVE if chosen.scheduler is None else 0  # to other machines files travel by their names
+    image = read(chosen.input, chosen.voxel_size, lazy_above)
     inputs = {name: _slot_image(name, path, chosen.task) for name, path in files.items()}
 
     from mendem.restoration import cancel_check
@@ -64,6 +66,7 @@ def run(chosen: argparse.Namespace) -> int:
                 progress=progress,
                 cancel=cancel,
                 started=started,
+                scheduler=chosen.scheduler,
             )
         except Cancelled as stopped:
             progress.close()
