@@ -15,9 +15,9 @@ from mendem.training.own_planes import Asked
 SPREAD = (0.5, 2.0)
 
 
-def cost(network: nn.Module, asked: Asked, x_t: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
+def cost(network: nn.Module, asked: Asked) -> Tensor:
     """`mendem.training.objective.loss` of the pixels that count, where the target has noise of its own."""
-    put = questions(asked.target, asked.condition, x_t, sigma)
+    put = questions(asked.target, asked.condition)
     correction, log_variance = answers(network, put)
     squared = (correction - (put.target - put.base) / put.scale) ** 2
     noise = asked.variance / put.scale**2
@@ -27,16 +27,20 @@ def cost(network: nn.Module, asked: Asked, x_t: Tensor | None = None, sigma: Ten
     return (asked.weight * each).sum() / asked.weight.sum().clamp(min=1)
 
 
-def with_noise(asked: Asked, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A noisy image x_t of each target, and its level (N, 1, 1, 1), as samples are drawn from.
+def change(network: nn.Module, start: nn.Module, asked: Asked, generator: torch.Generator) -> Tensor:
+    """How far the answers of a network about noisy images x_t have moved from those of the network that it was.
 
-    The levels are well above the noise of the target, which must not come to belong to what is drawn.
+    These draw the samples. The planes cannot teach them: their noise would belong to what is drawn.
     """
     drawn = torch.randn((len(asked.target), 1, 1, 1), generator=generator, device=generator.device)
-    least = (2 * asked.variance.mean((1, 2, 3), keepdim=True).sqrt()).clamp(min=0.015)
-    sigma = torch.maximum(torch.exp(1.2 * drawn - 0.5), least).clamp(max=40)
+    sigma = torch.exp(1.2 * drawn - 0.5).clamp(0.015, 40)
     noise = torch.randn(asked.target.shape, generator=generator, device=generator.device)
-    return asked.target + sigma * noise, sigma
+    put = questions(asked.target, asked.condition, asked.target + sigma * noise, sigma)
+    with torch.no_grad():
+        before, log_before = answers(start, put)
+    correction, log_variance = answers(network, put)
+    expected = log_before.exp().mean((1, 2, 3), keepdim=True).clamp(min=SMALLEST_ERROR)
+    return ((correction - before) ** 2 / expected).mean() + LIKELIHOOD * ((log_variance - log_before) ** 2).mean()
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,13 @@ from mendem.priors.network_prior import NetworkPrior
 from mendem.priors.prior import Coverage, never
 from mendem.provenance import software_versions
 from mendem.training.optimiser import Optimiser
-from mendem.training.own_judging import cost, judge, with_noise
+from mendem.training.own_judging import change, cost, judge
 from mendem.training.own_planes import OwnPlanes
 
 #: Windows of a step, learning rate, steps until it is reached, and what the averaged weights keep at each step.
 BATCH, RATE, WARM_UP, KEEP = 8, 3e-4, 20, 0.98
-#: One step in so many is about drawing samples, which would be unlearned.
-SAMPLING = 6
+#: At one step in so many the drawing of samples is held where it was.
+SAMPLING = 4
 #: Batches of held-out windows that it is judged by, how often in a run, and seconds between two at the least.
 JUDGED, LOOKS, BETWEEN = 6, 12, 5.0
 #: Share of the error that must be gone before the learned weights are taken.
@@ -151,9 +151,11 @@ def learn_from(
             return best
         check()
         asked = planes.draw(BATCH, rng)
-        value = cost(learner, asked, *(with_noise(asked, generator) if step % SAMPLING == SAMPLING - 1 else ()))
+        value = total = cost(learner, asked)
+        if step % SAMPLING == 0:
+            total = value + change(learner, prior.network, asked, generator)
         learner.zero_grad(set_to_none=True)
-        value.backward()
+        total.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step(min(1.0, (step + 1) / WARM_UP) * (0.51 + 0.49 * math.cos(math.pi * seconds / given)))
         step += 1
