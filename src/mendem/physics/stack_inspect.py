@@ -8,6 +8,7 @@ import numpy as np
 
 from mendem.errors import MendemError
 from mendem.image import Image
+from mendem.physics.stack_agreement import levels_agree, moves_agree
 from mendem.physics.stack_contrast import Levels, section_levels
 from mendem.physics.stack_damage import damaged_places
 from mendem.physics.stack_faults import Faults, find_faults
@@ -18,7 +19,7 @@ from mendem.physics.stack_survey import Survey, survey
 from mendem.physics.stack_trend import FEWEST, jitter_of
 
 #: Sections smaller than this along either axis are taken as they are, pixels.
-SMALLEST = 32
+SMALLEST = 64
 #: Least jitter that is corrected: of shifts in pixels, of log contrast and of brightness as a share of the range.
 LEAST = {"shift": 0.1, "levels": 0.005}
 #: Least jump, in the same units, and how well two sections must match for a jump of their shifts, standard deviations.
@@ -98,9 +99,14 @@ def inspect_stack(
     if align:
         sure = np.r_[False, (peak > MATCHED) & kept[:-1]][kept][1:]
         found = jitter_of(shift[kept], at[kept], JUMP["shift"], LEAST["shift"], sure).values
-        moves[at[kept]] = np.where(np.abs(found) < NO_MOVE, 0.0, found)
+        if found.any() and moves_agree(seen.reduced[at[kept]], at[kept], check):
+            moves[at[kept]] = np.where(np.abs(found) < NO_MOVE, 0.0, found)
     if contrast:
-        gain[at[kept]], offset[at[kept]] = _unsteady(levels, at, kept)
+        found, up = _unsteady(levels, at, kept)
+        if (np.any(found != 1) or up.any()) and levels_agree(
+            seen.reduced[at[kept]], shift[kept] / seen.factor, at[kept], check
+        ):
+            gain[at[kept]], offset[at[kept]] = found, up
     odd = {*damage, *np.flatnonzero(blur).tolist()}
     gaps = tuple(i for i in faults.gap_after if not odd & {i, i + 1})
     reasons = reasons if repair else {}
