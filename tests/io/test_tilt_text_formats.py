@@ -189,6 +189,20 @@ def test_an_aln_counts_sections_from_0_or_from_1_and_dark_ones_are_told(tmp_path
     assert found.notes == ("The angles include AreTomo's offset of -7°.",)
 
 
+def test_an_aln_that_counts_its_rows_without_the_dark_tilts_is_told(tmp_path):
+    path = tmp_path / "ts.aln"
+    # As in a file with RawSize 51, DarkFrame 0 to 13 at nominal angles, and SEC 0 to 36 with the offset in TILT.
+    lines = ["# RawSize = 100 100 8", *(f"# DarkFrame =  {i:4d} {i:4d} {-68 + 2 * i:8.2f}" for i in (0, 1, 4))]
+    lines += ["# AlphaOffset =    12.30"]
+    for sec, tilt in enumerate((-51.7, -49.7, -45.7, -43.7, -41.7)):
+        lines.append(f"{sec:5d} 84.4445 1.00000 {sec + 0.5:9.3f} 0.0 1.0 1.0 1.0 0.0 {tilt:8.2f}")
+    path.write_text("\n".join(lines))
+    found = tilt_aretomo.read(path)
+    assert found.dark == (0, 1, 4)
+    assert found.angles == pytest.approx((-55.7, -53.7, -51.7, -49.7, -47.7, -45.7, -43.7, -41.7))
+    assert found.shifts[:, 1].tolist() == [0, 0, 0.5, 1.5, 0, 2.5, 3.5, 4.5]
+
+
 def test_the_local_part_of_an_aln_is_named_and_not_used(tmp_path):
     path = tmp_path / "ts.aln"
     text = aln([0, 2, 1, 4], 3).replace("NumPatches = 0", "NumPatches = 16")
@@ -201,8 +215,11 @@ def test_the_local_part_of_an_aln_is_named_and_not_used(tmp_path):
     [
         (lambda text: text.replace("RawSize", "Size"), "no line '# RawSize"),
         (lambda text: text.replace("4000 5", "4000 nan"), "line 2 .* not finite"),
-        (lambda text: text.replace("4000 5", "4000 6"), "states 6 tilts and names 5 sections from 0 to 4"),
-        (lambda text: text.replace("4000 5", "4000 100000000"), "states 100000000 tilts and names 5"),
+        (
+            lambda text: text.replace("4000 5", "4000 6"),
+            "states 6 tilts and has 4 of them, numbered 0 to 4, and 1 dark",
+        ),
+        (lambda text: text.replace("4000 5", "4000 100000000"), "states 100000000 tilts and has 4 of them"),
         (lambda text: text.replace("\n    2  ", "\n    0  "), "names a section twice"),
         (lambda text: text[: text.index("    0   -95")], "has no aligned tilts"),
         (lambda text: text[:-60], "line 12 .* is not a row of an AreTomo alignment"),

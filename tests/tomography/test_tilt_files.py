@@ -235,8 +235,8 @@ def test_an_aligned_stack_is_not_aligned_again(tmp_path, name):
     (tmp_path / "ts.xf").write_text("0 1 -1 0 5 5\n" * 5)
     tilts = read_tilt_series(stack(tmp_path / name, label="Tilt axis angle = 85.3, binning = 1"))
     assert tilts.angles == ANGLES
-    assert not tilts.aligned
-    assert tilts.axis_angle == 0
+    assert tilts.aligned
+    assert tilts.axis_angle == 0 and not np.any(tilts.shifts)
     assert any("name says that the stack is aligned" in note for note in tilts.notes)
 
 
@@ -297,6 +297,32 @@ def test_images_that_are_no_stack_are_refused(tmp_path, shape, message):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8))
     with pytest.raises(MendemError, match=message):
         read_tilt_series(tmp_path / "a.tif", tilts=ANGLES)
+
+
+def test_damaged_files_beside_a_stack_are_used_or_refused_in_one_sentence(tmp_path):
+    rng = np.random.default_rng(11)
+    path = stack(tmp_path / "ts.mrc")
+    files = [
+        listed(tmp_path / "ts.rawtlt"),
+        mdoc(tmp_path / "ts.mrc.mdoc", ANGLES, "Tilt axis angle = 85.3, binning = 1"),
+        aretomo(tmp_path / "ts.aln"),
+    ]
+    whole = {file: file.read_bytes() for file in files}
+    outcomes = set()
+    for round_ in range(90):
+        file = files[round_ % 3]
+        raw = bytearray(whole[file])
+        at = int(rng.integers(0, len(raw)))
+        raw[at : at + 3] = rng.choice(list(b"0159.-nax \n#=]"), 3).astype(np.uint8).tobytes()
+        file.write_bytes(raw if round_ % 2 else raw[:at])
+        try:
+            read_tilt_series(path)
+            outcomes.add("read")
+        except MendemError as error:
+            assert "ts." in str(error) and "\n" not in str(error)
+            outcomes.add("refused")
+        file.write_bytes(whole[file])
+    assert outcomes == {"read", "refused"}
 
 
 def test_the_stack_stays_on_disk_where_it_is_large(tmp_path):

@@ -51,8 +51,14 @@ def test_transforms_come_back_as_they_were_given():
     aligned = series([-6, -3, 0, 3, 6]).with_transforms(given)
     assert aligned.transforms == pytest.approx(given, abs=1e-9)
     assert aligned.axis_angle == pytest.approx(np.degrees(angle).mean(), abs=0.01)
-    assert aligned.aligned
-    assert not series([0, 3]).aligned
+
+
+def test_a_series_is_aligned_once_shifts_are_known_or_it_is_said_to_be():
+    plain = series([0, 3], axis_angle=80.0)
+    assert not plain.aligned
+    assert series([0, 3], shifts=((0, 0), (0, 0.5))).aligned
+    assert series([0, 3], aligned=True).aligned
+    assert plain.with_transforms(plain.transforms).aligned
 
 
 def test_an_alignment_with_one_axis_has_no_distortions():

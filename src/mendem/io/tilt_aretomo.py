@@ -3,7 +3,8 @@
 A row SEC ROT GMAG TX TY SMEAN SFIT SCALE BASE TILT for each tilt that was used, sorted by angle. ROT is the tilt axis
 angle as IMOD counts it. A position p in the raw tilt, counted from the middle, comes to R (p - (TX, TY)), R being the
 rotation that brings the axis upright; this is how AreTomo2 itself exports it to IMOD (CSaveXF.cpp). TILT includes the
-AlphaOffset. SEC counts the sections of the stack that AreTomo was given, from 0 (AreTomo2) or from 1 (AreTomo3).
+AlphaOffset. SEC counts the sections of the stack that AreTomo was given, from 0 or from 1; in some versions it counts
+what is left of them without the dark ones. `_places` tells which it is.
 """
 
 from __future__ import annotations
@@ -47,29 +48,16 @@ def read(path: str | os.PathLike) -> Aln:
     tilts = int(size[2])
     table = np.array(rows)
     darks = {int(entry[1]): entry[2] for entry in entries["DarkFrame"] if len(entry) == 3}
-    sections = [int(s) for s in table[:, 0]]
-    named = {*sections, *darks}
-    # AreTomo3 counts from 1, AreTomo2 from 0: either names all sections, so that only one of the two can be.
-    first = 1 if tilts in named else 0
-    if len(set(sections)) < len(sections):
-        raise MendemError(f"{path} names a section twice; align again")
-    if len(named) != tilts or min(named) != first or max(named) != tilts - 1 + first:
-        raise MendemError(
-            f"{path} states {tilts} tilts and names {len(named)} sections from {min(named)} to {max(named)}, dark ones "
-            "included; align again"
-        )
-    places = np.array(sections) - first
-    dark = {section - first: angle for section, angle in darks.items() if section not in sections}
+    places, dark_places = _places([int(s) for s in table[:, 0]], list(darks), tilts, path)
     angles, axis, shifts = np.zeros(tilts), np.zeros(tilts), np.zeros((tilts, 2))
-    for place, angle in dark.items():
-        angles[place] = angle
     angles[places], axis[places], shifts[places] = table[:, 9], table[:, 1], table[:, [4, 3]]
+    angles[dark_places] = _dark_angles(list(darks.values()), table[:, 9], entries["AlphaOffset"])
     return Aln(
         (tilts, int(size[1]), int(size[0])),
         tuple(angles.tolist()),
         axis,
         shifts,
-        tuple(sorted(dark)),
+        tuple(sorted(dark_places)),
         tuple(_notes(entries, table)),
     )
 
@@ -96,6 +84,33 @@ def _parse(path: str) -> tuple[dict[str, list[list[float]]], list[tuple[float, .
                 raise MendemError(f"line {count} of {path} is not a row of an AreTomo alignment, which has ten numbers")
             rows.append(row)
     return entries, rows
+
+
+def _places(sections: list[int], darks: list[int], tilts: int, path: str) -> tuple[list[int], list[int]]:
+    """Places in the stack, from 0, of the rows and of the dark tilts."""
+    named = {*sections, *darks}
+    if len(set(sections)) < len(sections):
+        raise MendemError(f"{path} names a section twice; align again")
+    if len(sections) + len(darks) == tilts == len(named):
+        first = 1 if tilts in named else 0
+        if min(named) == first and max(named) == tilts - 1 + first:
+            return [s - first for s in sections], [d - first for d in darks]
+    elif len(sections) + len(darks) == tilts:
+        # Rows are counted without the dark tilts.
+        first = min(sections)
+        left = [s for s in range(first, tilts + first) if s not in darks]
+        if first in (0, 1) and max(sections) - first == len(sections) - 1 and len(left) == len(sections):
+            return [left[s - first] - first for s in sections], [d - first for d in darks]
+    raise MendemError(
+        f"{path} states {tilts} tilts and has {len(sections)} of them, numbered {min(sections)} to {max(sections)}, "
+        f"and {len(darks)} dark ones; align again"
+    )
+
+
+def _dark_angles(listed: list[float], used: np.ndarray, offset: list[list[float]]) -> np.ndarray:
+    """Angles of dark tilts with the offset, which some versions leave out: what fills the gaps best is right."""
+    choices = [np.array(listed), np.array(listed) + (offset[-1][0] if offset and offset[-1] else 0.0)]
+    return min(choices, key=lambda dark: np.diff(np.sort(np.concatenate([used, dark]))).max(initial=0))
 
 
 def _notes(entries: dict[str, list[list[float]]], table: np.ndarray) -> list[str]:

@@ -28,6 +28,7 @@ class Gathered:
     order: tuple[int, ...] | None = None
     dose: tuple[float, ...] | None = None
     axis_angle: float | None = None
+    aligned: bool = False
     notes: list[str] = field(default_factory=list)
 
     def take_angles(self, angles: Sequence[float], origin: str) -> None:
@@ -46,7 +47,7 @@ class Gathered:
         self.notes.append(f"Angles from {os.path.basename(origin)}.")
 
 
-def take_list(found: Gathered, path: str, sure: bool = True) -> bool:
+def take_list(found: Gathered, path: str, sure: bool = True) -> None:
     """Angles from a text file; of a file that is not surely one of angles only a note tells that it is none."""
     try:
         listed = tilt_angles.read(path)
@@ -54,10 +55,9 @@ def take_list(found: Gathered, path: str, sure: bool = True) -> bool:
         if sure:
             raise
         found.notes.append(f"{os.path.basename(path)} is not a list of angles: {error}.")
-        return False
+        return
     found.take_angles(listed.angles, path)
     found.order, found.dose = listed.order, listed.dose
-    return True
 
 
 def take_alignment(found: Gathered, path: str) -> None:

@@ -73,7 +73,7 @@ def read_tilt_series(
         listed, alignment = None, alignment or listed
     if mark in ALIGNED:
         # Labels of the raw stack are still there.
-        found.axis_angle = 0.0
+        found.axis_angle, found.aligned = 0.0, True
         found.notes.append("The name says that the stack is aligned, so that its tilt axis is y.")
     if alignment is None and mark is None:
         alignment = next((beside[suffix] for suffix in ALIGNMENTS if suffix in beside), None)
@@ -172,6 +172,7 @@ def _series(found: Gathered, exclude: tuple[int, ...], axis_angle: float | None,
         dose=found.dose,
         order=found.order,
         x_tilts=found.x_tilts,
+        aligned=found.aligned,
     )
     notes = found.notes
     if found.transforms is not None:

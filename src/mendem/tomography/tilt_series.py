@@ -61,6 +61,9 @@ class TiltSeries:
         axis angle and shifts (magnification, stretch, an axis angle of its own). None for the identity.
     x_tilts
         Degrees by which each tilt is turned about x too (IMOD's ``.xtilt``), or None.
+    aligned
+        Whether shifts and tilt axis are those of an alignment; true where there is any shift or distortion, and of a
+        stack that another program has aligned.
     notes
         Where all this comes from, in sentences.
 
@@ -81,6 +84,7 @@ class TiltSeries:
     order: tuple[int, ...] | None = None
     distortions: tuple[Matrix, ...] | None = None
     x_tilts: tuple[float, ...] | None = None
+    aligned: bool = False
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -90,6 +94,8 @@ class TiltSeries:
         object.__setattr__(self, "angles", tuple(float(a) for a in self.angles))
         shifts = tuple((float(y), float(x)) for y, x in self.shifts) or ((0.0, 0.0),) * count
         object.__setattr__(self, "shifts", shifts)
+        known = self.aligned or self.distortions is not None or any(y or x for y, x in shifts)
+        object.__setattr__(self, "aligned", known)
         object.__setattr__(self, "excluded", tuple(sorted({int(i) for i in self.excluded})))
         for name in ("angles", "shifts", "dose", "order", "distortions", "x_tilts"):
             values = getattr(self, name)
@@ -159,11 +165,6 @@ class TiltSeries:
         moved = -np.einsum("kij,kj->ki", matrices, np.array(self.shifts))
         return np.concatenate([matrices, moved[..., None]], axis=2)
 
-    @property
-    def aligned(self) -> bool:
-        """Whether any shift or distortion is known."""
-        return self.distortions is not None or any(y or x for y, x in self.shifts)
-
     def with_angles(self, angles: Sequence[float]) -> TiltSeries:
         """The same series with other angles, one for each tilt."""
         return replace(self, angles=tuple(angles))
@@ -189,6 +190,7 @@ class TiltSeries:
             distortions=None
             if plain
             else tuple(((float(a), float(b)), (float(c), float(d))) for (a, b), (c, d) in excess),
+            aligned=True,
         )
 
 
