@@ -46,6 +46,7 @@ class Errand(QObject):
         self._job: Job | None = None
         self._done: Callable[[], None] | None = None
         self._meanwhile: Callable[[], None] | None = None
+        self._ended: Callable[[], None] | None = None
         self._future: Future | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(POLL)
@@ -57,7 +58,12 @@ class Errand(QObject):
         return self._future is not None
 
     def start(
-        self, job: Job, title: str, done: Callable[[], None], meanwhile: Callable[[], None] = lambda: None
+        self,
+        job: Job,
+        title: str,
+        done: Callable[[], None],
+        meanwhile: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Start a job.
 
@@ -67,9 +73,11 @@ class Errand(QObject):
             Called in the GUI thread once the job has ended well, cancelled or not.
         meanwhile
             Called there again and again until it has.
+        ended
+            Called there last, also where it went wrong.
         """
         dock = self._dock
-        self._job, self._done, self._meanwhile = job, done, meanwhile
+        self._job, self._done, self._meanwhile, self._ended = job, done, meanwhile, ended
         dock._running.append(job.cancelled)
         self._progress = RunProgress(dock.ui.progress, title)
         dock.live.pause(True)
@@ -102,8 +110,8 @@ class Errand(QObject):
             self._meanwhile()
             return
         self._timer.stop()
-        done, self._job, self._future = self._done, None, None
-        self._done = self._meanwhile = None  # they hold the job and its arrays
+        done, last, self._job, self._future = self._done, self._ended, None, None
+        self._done = self._meanwhile = self._ended = None  # they hold the job and its arrays
         dock._running.remove(job.cancelled)
         self._progress.close()
         dock.ui.set_busy(False)
@@ -113,4 +121,6 @@ class Errand(QObject):
             self.say(str(error) if isinstance(error, MendemError) else "")
         else:
             done()
+        if last is not None:
+            last()
         dock.live.pause(False)

@@ -121,9 +121,14 @@ class AutoOrNumber(QWidget):
         return "auto" if self.mode.value() == "auto" else self.number.value()
 
     def setValue(self, value: str | float) -> None:
+        mode = "auto" if value == "auto" else "given"
         if value != "auto":
+            self.number.blockSignals(True)  # heard while the mode says something else, it might be suggested anew
             self.number.setValue(float(value))
-        self.mode.setValue("auto" if value == "auto" else "given")
+            self.number.blockSignals(False)
+        if mode == self.mode.value():
+            self.changed.emit()
+        self.mode.setValue(mode)
 
     def suggest(self, value: float) -> None:
         """What "given" begins with, as long as nobody has given a number."""

@@ -44,8 +44,10 @@ class TaskLayout(QObject):
     def __init__(self, dock: QWidget, viewer: ViewerModel, task: type[Task], connections: Connections) -> None:
         super().__init__(dock)
         self._kept = False
+        #: What cannot be used while something is at work, beside the common buttons.
+        self.waiting: list[QWidget] = []
         inner = QWidget()
-        self._column = column = QVBoxLayout(inner)
+        column = QVBoxLayout(inner)
         column.setContentsMargins(6, 6, 6, 6)
         self._form = form = self._input(viewer, connections)
         advanced_form = _form()
@@ -58,8 +60,7 @@ class TaskLayout(QObject):
         self.options = Fields(Options, form, advanced_form, self.changed.emit)
         form.addRow("Layers", self._outputs())
         column.addLayout(form)
-        self._more = self._advanced(advanced_form, viewer, task, connections)
-        column.addWidget(self._more)
+        column.addWidget(self._advanced(advanced_form, viewer, task, connections))
         column.addStretch(1)
 
         scroll = QScrollArea()
@@ -87,7 +88,7 @@ class TaskLayout(QObject):
     def set_busy(self, busy: bool) -> None:
         """Enable what makes sense while a run is at work, or while none is."""
         searching = [button for field in self.slots.values() for button in getattr(field, "searching", ())]
-        for widget in (self.restore, self.live, *searching):
+        for widget in (self.restore, self.live, *searching, *self.waiting):
             widget.setEnabled(not busy)
         self.control.setEnabled(not busy and not self._kept)
         self.cancel.setEnabled(busy)
@@ -123,14 +124,10 @@ class TaskLayout(QObject):
             grid.addWidget(switch, number // 2, number % 2)
         self._form.insertRow(place, label, box)
 
-    def add_row(self, label: str, widget: QWidget, above: str) -> None:
-        """One more row, above a parameter's."""
+    def add_wide_row(self, widget: QWidget, above: str) -> None:
+        """One more row without a label, above a parameter's."""
         place = self._form.getWidgetPosition(self.parameters.widgets[above])
-        self._form.insertRow(place[0], label, widget)
-
-    def add_part(self, widget: QWidget) -> None:
-        """What a task has beside its fields."""
-        self._column.insertWidget(self._column.indexOf(self._more), widget)
+        self._form.insertRow(place[0], widget)
 
     def add_buttons(self, buttons: QHBoxLayout) -> None:
         """A row below the live preview's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
@@ -48,13 +48,18 @@ class Plot(QWidget):
         What is said where there is nothing to draw.
     """
 
+    #: Where the mouse was pressed, in units of the x axis.
+    clicked = Signal(float)
+
     def __init__(self, x_label: str, y_label: str, empty: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.x_label, self.y_label, self._empty = x_label, y_label, empty
         self.lines: list[Line] = []
         self._marks: list[tuple[float, str]] = []
+        self._here: float | None = None
         self._limits: tuple[float, float] | None = None
         self._mouse: float | None = None
+        self._place: tuple[Axis, QRectF] | None = None
         self.setMouseTracking(True)
         self.setMinimumHeight(150)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -72,6 +77,11 @@ class Plot(QWidget):
         self.lines = [line for line in lines if len(line.x)]
         self._marks, self._limits = marks or [], limits
         self.setAccessibleDescription(", ".join(line.name for line in self.lines))
+        self.update()
+
+    def point_at(self, x: float | None) -> None:
+        """Draw a line where something is looked at."""
+        self._here = x
         self.update()
 
     def say(self, text: str) -> None:
@@ -99,6 +109,12 @@ class Plot(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._mouse = event.position().x()
         self.update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if self.lines and self._place is not None:
+            axis, box = self._place
+            if box.contains(event.position()):
+                self.clicked.emit(axis.value(event.position().x(), box.left(), box.right()))
 
     def leaveEvent(self, event: QEvent) -> None:
         self._mouse = None
@@ -137,6 +153,7 @@ class Plot(QWidget):
         y_ticks, y_names = y.ticks(max(2, int((bottom - top) / (3 * height))))
         left = height + 8 + max((metrics.horizontalAdvance(name) for name in y_names), default=0.0)
         box = QRectF(left, top, max(self.width() - left - 10, 20.0), max(bottom - top, 20.0))
+        self._place = x, box
         x_ticks, x_names = x.ticks(max(2, int(box.width() / (4.5 * metrics.horizontalAdvance("0") + 12))))
 
         xs = x.position(np.array(x_ticks), box.left(), box.right())
@@ -199,6 +216,10 @@ class Plot(QWidget):
             painter.drawLines(pieces)
 
     def _draw_marks(self, painter: QPainter, metrics: QFontMetricsF, x: Axis, box: QRectF) -> None:
+        if self._here is not None:
+            pixel = float(x.position(self._here, box.left(), box.right()))
+            painter.setPen(QPen(self._colour("third"), 1.5))
+            painter.drawLine(QPointF(pixel, box.top()), QPointF(pixel, box.bottom()))
         for value, name in self._marks:
             pixel = float(x.position(value, box.left(), box.right()))
             painter.setPen(QPen(self._faded(FAINT), 1, Qt.PenStyle.DashLine))

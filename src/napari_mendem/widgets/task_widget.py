@@ -183,12 +183,16 @@ class TaskWidget(Messages, QWidget):
         """Whether slices of the image can be chosen."""
         return image.plane_count > 1 and not self.task().merges and not self.volumes
 
-    def _whole(self, layer: ImageLayer) -> Request:
+    def plain_request(self, layer: ImageLayer) -> Request:
+        """What the fields say, for all of a layer."""
         task, options = self.ui.parameters.values(), self.ui.options.values()
         assert isinstance(task, Task) and isinstance(options, Options)
         request = Request(image_from_layer(layer), task, options, self.inputs.images(layer))
         self.check(request)
         return request
+
+    def _whole(self, layer: ImageLayer) -> Request:
+        return self.plain_request(layer)
 
     def _wanted(self) -> tuple[ImageLayer, Request] | None:
         layer = self.ui.image.layer

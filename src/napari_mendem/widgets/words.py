@@ -31,14 +31,14 @@ def about_image(image: Image) -> str:
 
 
 def about_grid(image: Image, grid: SectionGrid, region: Region | None = None) -> str:
-    """What a volume becomes: ``factor 4: 8 nm · 256 × 256 × 256``."""
+    """What a volume becomes: ``becomes 8 nm · 256 × 256 × 256 (factor 4)``."""
     assert image.voxel_size is not None
     height, width = image.plane_shape
     top, bottom, left, right = region or (0, height, 0, width)
     z, y, x = image.voxel_size.values
     size = "" if z is None else f"{VoxelSize((z / grid.spacing, y, x), image.voxel_size.unit)} · "
     shape = " × ".join(str(n) for n in (grid.height, bottom - top, right - left))
-    return f"factor {grid.spacing:.4g}: {size}{shape}".replace(" ", NO_BREAK).replace(f":{NO_BREAK}", ": ")
+    return f"becomes {size}{shape} (factor{NO_BREAK}{grid.spacing:.4g})"
 
 
 def about_noise(run: Run, contrast: tuple[float, float]) -> str:
