@@ -21,6 +21,8 @@ AS_THEY_ARE = {"align": False, "contrast": False, "focus": False, "repair": Fals
 #: What was promised over the best interpolation, dB.
 AIMS = {"average": 0.8, "skip": 0.5}
 AIM_SHAKEN = 1.0
+#: Smaller sections, pixels, are taken as they are.
+LARGE_ENOUGH = 64
 
 
 def run(settings: Settings) -> dict:
@@ -39,7 +41,7 @@ def run(settings: Settings) -> dict:
             settings.say(f"{truth.name}, {sampling.name}: {row['mendem'] - row['best']:+.2f} dB")
             if truth.name.endswith("along y") and sampling.kind != "both":
                 ways.append(_ways(truth, sampling, settings.prior))
-            if sampling.spacing == 4 or settings.quick:
+            if sampling.spacing == 4 and min(truth.data.shape[1:]) >= LARGE_ENOUGH:
                 loose.append(_shaken(truth, sampling))
     keep(settings.kept, "isotropic", kept)
     return {"rows": rows, "ways": ways, "shaken": loose, "weights": machine.weights(PRIOR)}
