@@ -60,7 +60,7 @@ class EllipsePhantom:
                 turn = np.radians(e.turn_deg)
                 half = np.hypot(e.half_x * np.cos(angle - turn), e.half_z * np.sin(angle - turn))
                 d = np.clip(edges - origin - e.x * np.cos(angle) - e.z * np.sin(angle), -half, half)
-                primitive = d * np.sqrt(half**2 - d**2) + half**2 * np.arcsin(d / half)
+                primitive = d * np.sqrt(np.maximum(half**2 - d**2, 0)) + half**2 * np.arcsin(np.clip(d / half, -1, 1))
                 row += np.diff(primitive) * e.value * e.half_x * e.half_z / half**2
         return total.astype(np.float32)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -52,10 +54,25 @@ class Projector:
         return out.view(*slices.shape[:-2], *out.shape[1:])
 
     def adjoint(self, sinograms: Tensor) -> Tensor:
-        """Sinograms (…, tilts, width) to slices (…, Z, X): each pixel is the sum of what the tilts have at its place."""
+        """Sinograms (…, tilts, width) to slices (…, Z, X): a pixel is the sum of what the tilts have at its place."""
         flat = sinograms.reshape(-1, *sinograms.shape[-2:])
         total = flat.new_zeros((len(flat), *self.geometry.shape))
         for tilts, steep, shear in self._parts:
             part = shear.transpose(flat[:, tilts])
             total += part.mT if steep else part
         return total.view(*sinograms.shape[:-2], *self.geometry.shape)
+
+    @cached_property
+    def squared_norm(self) -> float:
+        """An upper bound of the largest eigenvalue of AᵀA, at most a few per cent above it.
+
+        A has no negative entries, so that the largest of the ratios (AᵀA v) / v is never below it (Collatz and
+        Wielandt); power iterations from a constant bring it down.
+        """
+        v = torch.ones(self.geometry.shape, device=self.device)
+        bound = 0.0
+        for _ in range(10):
+            image = self.adjoint(self.forward(v))
+            bound = float((image / v)[v > 0].max()) if (v > 0).any() else 1.0
+            v = image / image.max().clamp(min=1e-30)
+        return max(bound, 1e-30)

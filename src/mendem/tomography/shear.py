@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 #: Sub-pixel positions of a row: rows are shifted by multiples of 1 / PHASES pixel.
-PHASES = 4
+PHASES = 8
 #: Bytes gathered at a time: on the CPU what stays in its cache, on a GPU what keeps it busy.
 GATHERED_BYTES = {"cpu": 1 << 20}
 GATHERED_ON_GPU = 256 << 20
@@ -37,7 +37,7 @@ class Lines:
 class Shear:
     """Distance-driven projection (De Man and Basu 2004) of tilts within 45° of the columns, and its exact transpose.
 
-    Every row is shifted until the ray is a column, in quarters of a pixel, and added up in a table of
+    Every row is shifted until the ray is a column, in eighths of a pixel, and added up in a table of
     ``PHASES`` points a pixel; the table goes to the detector by the overlap of a pixel's shadow with each detector
     pixel. So a constant projects to a constant, and nothing but whole rows is moved in memory: the gathers and
     scatters of single pixels, which cost most, are gone.
