@@ -2,7 +2,11 @@
 
 ``<OUT>.mendem-run`` is a folder with what is computed and what was decided before the first block (``run.json`` and
 ``run.npz``), a line for each finished block (``blocks.jsonl``), and the arrays of those finished blocks that share rows
-with unfinished ones. A line is written when the pixels that it tells of are on the disk.
+with unfinished ones.
+
+Lines are written at once, which is enough where a process is killed. Bringing them, and before them the pixels that
+they tell of, to the disk takes longer and is done now and then; a line says so. After a crash of the system, or on
+another machine, only lines before the last such line count.
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,9 +27,10 @@ from mendem.io.lock import Lock
 from mendem.io.output import plain_words
 
 SUFFIX = ".mendem-run"
-#: Keeping what is finished takes at most about this share of the time: blocks that are fast are kept several at once,
-COST = 0.02
-#: or where arrays of so many bytes wait for it.
+#: Writing lines takes at most about this share of the time, and so does bringing everything to the disk: where blocks
+#: are fast, several are kept at once,
+COST = 0.01
+#: or as soon as arrays of so many bytes wait for it.
 WAITING_BYTES = 128 << 20
 
 _RUN, _ARRAYS, _LINES = "run.json", "run.npz", "blocks.jsonl"
@@ -41,6 +46,25 @@ class Tally:
     missing: int = 0
 
 
+class _Pace:
+    """What is done again and again, but takes no more than `COST` of the time."""
+
+    def __init__(self) -> None:
+        self._cost, self._ended = 0.0, time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() - self._ended >= self._cost / COST
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Around what takes time."""
+        began = time.monotonic()
+        yield
+        self._ended = time.monotonic()
+        self._cost = self._ended - began
+
+
 def folder_of(target: str | os.PathLike) -> str:
     """Where the journal of a result lies."""
     return os.path.realpath(target) + SUFFIX
@@ -54,8 +78,8 @@ def unfinished(target: str | os.PathLike) -> bool:
 def goes_on_with(target: str | os.PathLike, name: str | os.PathLike) -> bool:
     """Whether a file is a partial result of the unfinished run with this target."""
     try:
-        lines, _ = _lines_of(folder_of(target))
-        return unfinished(target) and _is(name, next(x for x in reversed(lines) if "delivered" in x)["delivered"])
+        lines = _lines_of(folder_of(target))
+        return unfinished(target) and _is(name, next(x for x, _ in reversed(lines) if "delivered" in x)["delivered"])
     except (OSError, StopIteration):
         return False
 
@@ -77,7 +101,7 @@ class Journal:
     delivered
         Partial results that have the names of whole ones, and how they are known.
     durable
-        Called before lines are written; brings the pixels to the disk.
+        Brings the pixels that were put so far to the disk.
 
     Raises
     ------
@@ -90,6 +114,7 @@ class Journal:
     delivered: dict[str, list[int]]
     _decided: Any
     _kept: set[int]
+    _fresh: set[int]
 
     def __init__(self, target: str | os.PathLike) -> None:
         self.path = os.path.realpath(target)
@@ -97,7 +122,7 @@ class Journal:
         self.durable: Callable[[], None] = lambda: None
         self._pending: dict[int, tuple[Tally, np.ndarray | None, float]] = {}
         self._needed: Collection[int] = ()
-        self._cost, self._committed = 0.0, time.monotonic()
+        self._writing, self._securing = _Pace(), _Pace()
         with plain_words(self.path):
             with suppress(FileExistsError):
                 os.mkdir(self.folder)
@@ -122,13 +147,16 @@ class Journal:
             with open(self._file(_ARRAYS), "wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
                 _sync(file)
+            self._append([{"resumed": 0, "boot": _boot()}])
             self._replace(_RUN, json.dumps({"what": what, "decided": decided}, indent=1).encode())
         self.what = dict(what)
 
     def go_on(self) -> None:
         """The run that was found goes on."""
         self.resumed += 1
-        self._append([{"resumed": self.resumed}])
+        if hasattr(os, "sync"):
+            os.sync()  # what a process that was killed had put
+        self._append([{"durable": len(self.done)}, {"resumed": self.resumed, "boot": _boot()}], sync=True)
 
     def clear(self, names: Collection[str | os.PathLike]) -> None:
         """Remove whatever is there, unfinished results of these names included."""
@@ -169,36 +197,49 @@ class Journal:
         self._needed = needed
         self._pending = {i: (t, a if i in needed else None, s) for i, (t, a, s) in self._pending.items()}
         waiting = sum(0 if a is None else a.nbytes for _, a, _ in self._pending.values())
-        if time.monotonic() - self._committed >= self._cost / COST or waiting > WAITING_BYTES:
+        if self._writing.due or waiting > WAITING_BYTES:
+            self._write()
+        if self._securing.due:
             self.commit()
 
     def commit(self) -> None:
-        """Keep all that was added."""
+        """Bring all that was added to the disk."""
+        self._write()
+        if self._added == self._secured:
+            return
+        with self._securing.step(), plain_words(self.path):
+            self.durable()
+            for index in self._fresh:
+                with open(self._file(f"{index}.npy"), "r+b") as file:
+                    os.fsync(file.fileno())
+            self._fresh.clear()
+            self._append([{"durable": len(self.done) + self._added}], sync=True)
+            self._secured = self._added
+            for index in self._kept - set(self._needed):
+                os.remove(self._file(f"{index}.npy"))
+                self._kept.remove(index)
+
+    def _write(self) -> None:
+        """Lines for all that was added."""
         if not self._pending:
             return
-        began = time.monotonic()
-        with plain_words(self.path):
+        with self._writing.step(), plain_words(self.path):
             for index, (_, arrays, _) in self._pending.items():
                 if arrays is not None:
-                    with open(self._file("new"), "wb") as file:
-                        np.save(file, arrays)
-                        _sync(file)
-                    os.replace(self._file("new"), self._file(f"{index}.npy"))
+                    np.save(self._file("new.npy"), arrays)
+                    os.replace(self._file("new.npy"), self._file(f"{index}.npy"))
                     self._kept.add(index)
-        self.durable()
-        self._append([{"block": i, **asdict(t), "seconds": self.seconds + s} for i, (t, _, s) in self._pending.items()])
+                    self._fresh.add(index)
+            self._append(
+                [{"block": i, **asdict(t), "seconds": self.seconds + s} for i, (t, _, s) in self._pending.items()]
+            )
         self._added += len(self._pending)
         self._pending.clear()
-        for index in self._kept - set(self._needed):
-            os.remove(self._file(f"{index}.npy"))
-            self._kept.remove(index)
-        self._committed = time.monotonic()
-        self._cost = self._committed - began
 
     def deliver(self, parts: Mapping[str, str]) -> None:
         """A partial result takes the name of the whole one: results, and where they lie unfinished."""
         self.delivered = {os.path.realpath(name): _identity(part) for name, part in parts.items()}
-        self._append([{"delivered": self.delivered}])
+        self._append([{"delivered": self.delivered}], sync=True)
         self._partial = True
 
     def present(self) -> bool:
@@ -231,9 +272,10 @@ class Journal:
     def _forget(self) -> None:
         self.what, self._decided = None, None
         self.done, self.delivered = {}, {}
-        self.seconds, self.resumed, self._added = 0.0, 0, 0
+        self.seconds, self.resumed = 0.0, 0
+        self._added, self._secured = 0, 0
         self._partial = False
-        self._kept = set()
+        self._kept, self._fresh = set(), set()
 
     def _read(self) -> None:
         """What the sessions before have left; a line that a killed one has not written to its end does not count."""
@@ -243,22 +285,28 @@ class Journal:
             self.what, self._decided = found["what"], found["decided"]
         except (OSError, ValueError, KeyError):
             return
-        with plain_words(self.path), open(self._file(_LINES), "ab") as file:
-            lines, size = _lines_of(self.folder)
-            file.truncate(size)
-        for line in lines:
+        with plain_words(self.path):
+            lines = _lines_of(self.folder)
+            boots = [line["boot"] for line, _ in lines if "boot" in line]
+            if not (boots and boots[-1] and boots[-1] == _boot()):  # what was written last may be lost
+                while lines and "block" in lines[-1][0]:
+                    lines.pop()
+            os.truncate(self._file(_LINES), lines[-1][1] if lines else 0)
+        for line, _ in lines:
             if "block" in line:
                 index, self.seconds = line.pop("block"), line.pop("seconds")
                 self.done[index] = Tally(**line)
             self.resumed = line.get("resumed", self.resumed)
             self.delivered = line.get("delivered", self.delivered)
-        self._kept = {int(name[:-4]) for name in os.listdir(self.folder) if name.endswith(".npy")}
+        names = [name.removesuffix(".npy") for name in os.listdir(self.folder) if name.endswith(".npy")]
+        self._kept = {int(name) for name in names if name.isdigit()}
 
-    def _append(self, lines: Collection[Mapping[str, Any]]) -> None:
+    def _append(self, lines: Collection[Mapping[str, Any]], sync: bool = False) -> None:
         with plain_words(self.path), open(self._file(_LINES), "ab") as file:
             file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-            _sync(file)
-            _sync_folder(self.folder)
+            if sync:
+                _sync(file)
+                _sync_folder(self.folder)
 
     def _replace(self, name: str, content: bytes) -> None:
         with open(self._file("new"), "wb") as file:
@@ -268,11 +316,21 @@ class Journal:
         _sync_folder(self.folder)
 
 
-def _lines_of(folder: str) -> tuple[list[dict[str, Any]], int]:
-    """The lines that were written to their end, and how many bytes they take."""
+def _lines_of(folder: str) -> list[tuple[dict[str, Any], int]]:
+    """The lines that were written to their end, and where each ends, in bytes."""
     with open(os.path.join(folder, _LINES), "rb") as file:
-        whole, end, _ = file.read().rpartition(b"\n")
-    return [json.loads(line) for line in whole.splitlines()], len(whole) + len(end)
+        whole = [line for line in file.read().splitlines(True) if line.endswith(b"\n")]
+    ends = np.cumsum([len(line) for line in whole]).tolist()
+    return [(json.loads(line), end) for line, end in zip(whole, ends, strict=True)]
+
+
+def _boot() -> str:
+    """What this start of this machine is called; empty where that is unknown."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def _is(name: str | os.PathLike, delivered: Mapping[str, list[int]]) -> bool:
