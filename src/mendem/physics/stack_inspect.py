@@ -21,7 +21,7 @@ from mendem.physics.stack_trend import FEWEST, jitter_of
 #: Sections smaller than this along either axis are taken as they are, pixels.
 SMALLEST = 64
 #: Least jitter that is corrected: of shifts in pixels, of log contrast and of brightness as a share of the range.
-LEAST = {"shift": 0.1, "levels": 0.005}
+LEAST = {"shift": 0.1, "levels": 0.01}
 #: Least jump, in the same units, and how well two sections must match for a jump of their shifts, standard deviations.
 JUMP = {"shift": 3.0, "levels": 0.1}
 MATCHED = 15.0
