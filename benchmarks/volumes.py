@@ -11,7 +11,7 @@ import numpy as np
 #: Columns of the held-out block from this on: those before it fit the calibration of the spread.
 SCORED = 136
 #: Voxels of a scored part: along the coarse axis, and the other two.
-PART = (192, 64, 160)
+PART = (160, 64, 128)
 
 
 @dataclass(frozen=True)
