@@ -38,7 +38,7 @@ from mendem.tasks.base import Plan, Task
 #: Pixels of the planes of a volume that are asked about at once, and how many float32 arrays of the size of a block are
 #: alive at the peak.
 VOLUME_BATCH = 1 << 20
-VOLUMES_AT_ONCE = 8
+VOLUMES_AT_ONCE = 14
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,14 @@ class Outcome:
     ----------
     shape, axes, voxel_size
         As of an `Image`.
+    sections
+        How many sections a volume is made of; 0 where slices are restored one by one.
     """
 
     shape: tuple[int, ...]
     axes: tuple[str, ...]
     voxel_size: VoxelSize
+    sections: int = 0
 
 
 def outcome(
@@ -47,4 +50,5 @@ def outcome(
     k = scale or task.scale
     shape = (*leading, k * (region[1] - region[0]), k * (region[3] - region[2]))
     finer = tuple(None if v is None else v / k for v in lengths[-2:])
-    return Outcome(shape, (*axes, "y", "x"), VoxelSize((*before, *finer), image.voxel_size.unit))
+    voxel_size = VoxelSize((*before, *finer), image.voxel_size.unit)
+    return Outcome(shape, (*axes, "y", "x"), voxel_size, 0 if grid is None else grid.count)

@@ -65,6 +65,10 @@ def _goes_on(finished: int, blocks: int) -> str:
     return f"An unfinished run goes on: {finished} of {blocks} blocks are finished."
 
 
+#: Bytes that the record of a section of a volume takes.
+ROOM_OF_SECTION = 96
+
+
 def restore_file(
     source: Image | str | PathLike,
     target: str | PathLike,
@@ -81,6 +85,7 @@ def restore_file(
     cancel: Event | None = None,
     started: Callable[[Run], None] = lambda _: None,
     scheduler: str | None = None,
+    ome_zarr: str | None = None,
     **changes: Any,
 ) -> tuple[dict[str, Any], Summary]:
     """Restore a file into a file without holding either in memory.
@@ -99,6 +104,8 @@ def restore_file(
         Called with the prepared run, before the first block.
     scheduler
         Address or scheduler file of a dask.distributed cluster whose workers compute the blocks (`mendem.cluster`).
+    ome_zarr
+        Version of OME-Zarr that is written, "0.4" or "0.5"; left out, 0.5.
     task, options, inputs, region, progress, cancel, **changes
         As for `mendem.restore`.
 
@@ -139,10 +146,13 @@ def restore_file(
 
         def create(name: str | PathLike, kind: np.dtype) -> ImageWriter:
             like = will_be.shape, kind, will_be.axes, will_be.voxel_size
-            return files.enter_context(open_writer(name, *like, before, image.metadata, overwrite, resume=True))
+            version = ome_zarr if name is target or str(name).endswith(".zarr") else None
+            return files.enter_context(
+                open_writer(name, *like, before, image.metadata, overwrite, resume=True, ome_zarr=version)
+            )
 
-        # The file has room for this and one record more, whatever history the input has.
-        before = {"previous": image.metadata.get("mendem")}
+        # The file has room for this and one record more, whatever history the input has, and for each section's own.
+        before = {"previous": image.metadata.get("mendem"), "room": " " * (ROOM_OF_SECTION * will_be.sections)}
         # Opened first: a name that cannot be written is said before the work, not after it.
         writers = [create(target, pixel_type)]
         try:

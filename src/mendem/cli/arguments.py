@@ -51,7 +51,7 @@ class _Version(argparse.Action):
 
 def build_parser() -> Parser:
     """The parser of all commands; what it returns has ``run``, a function of itself that gives the exit status."""
-    from mendem.cli import appraise, batch, demo, info, preset, train
+    from mendem.cli import appraise, batch, demo, info, learn, preset, train
 
     parser = Parser(
         prog="mendem",
@@ -62,7 +62,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for task in TASKS.values():
         _add_task(commands.add_parser(task.name, help=task.summary, description=task.summary), task)
-    for command in (batch, preset, info, appraise, demo, train):
+    for command in (batch, preset, info, appraise, demo, train, learn):
         command.add_to(commands)
     return parser
 
@@ -100,6 +100,9 @@ def _add_task(parser: Parser, task: type[Task]) -> None:
         choices=("same", "float32"),
         help="pixel type of OUT: the input's own, rounded and clipped, or float32 (default float32, but same where "
         "measured pixels are kept)",
+    )
+    common.add_argument(
+        "--ome-zarr", choices=("0.4", "0.5"), help="version of OME-Zarr for results that end in .zarr (default 0.5)"
     )
     common.add_argument(
         "--voxel-size",

@@ -61,6 +61,7 @@ def run(chosen: argparse.Namespace) -> int:
                 inputs=inputs,
                 spread=chosen.spread,
                 dtype=chosen.dtype,
+                ome_zarr=chosen.ome_zarr,
                 overwrite=chosen.overwrite,
                 region=chosen.region,
                 progress=progress,

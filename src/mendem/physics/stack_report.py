@@ -108,13 +108,13 @@ class StackReport:
 def stated(report: StackReport) -> dict[str, Any]:
     """The report as plain JSON values; of damaged places their share of the section."""
     return {
-        "shift_px": [list(s) for s in report.shift],
-        "gain": list(report.gain),
-        "offset": list(report.offset),
-        "blur_px": list(report.blur_px),
+        "shift_px": [[round(s, 3) for s in pair] for pair in report.shift],
+        "gain": [round(g, 4) for g in report.gain],
+        "offset": [float(f"{o:.5g}") for o in report.offset],
+        "blur_px": [round(b, 2) for b in report.blur_px],
         "missing": list(report.missing),
         "reasons": list(report.reasons),
-        "damaged_share": {str(i): place.share for i, place in report.damage.items()},
+        "damaged_share": {str(i): round(place.share, 4) for i, place in report.damage.items()},
         "gap_after": list(report.gap_after),
     }
 
