@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from mendem.options import check_parameters, parameter
-from mendem.tomography.projector import Projector
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mendem.tomography.projector import Projector
 
 
 def inverse(sums: Tensor) -> Tensor:
     """1 / ``sums``, and 0 where hardly a ray or a pixel takes part."""
-    return torch.where(sums > 1e-3 * sums.max(), 1 / sums.clamp(min=1e-30), 0.0)
+    return (1 / sums.clamp(min=1e-30)).where(sums > 1e-3 * sums.max(), 0.0)
 
 
 @dataclass(frozen=True)
 class Sirt:
     """SIRT: smooth and quiet; more iterations bring finer detail, and the noise with it."""
+
+    iterative: ClassVar[bool] = True
 
     iterations: int = parameter(20, "how often the error is spread back", low=1, high=1000)
     relaxation: float = parameter(1.0, "part of the error that is spread back", low=0.01, high=1.99, advanced=True)

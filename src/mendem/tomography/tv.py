@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mendem.errors import MendemError
 from mendem.options import check_parameters, parameter
-from mendem.tomography.projector import Projector
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mendem.tomography.projector import Projector
 
 #: Steps of the inner problem for each outer one; it starts where it ended before. 20 gave the same as 5.
 INNER_STEPS = 5
@@ -34,8 +37,8 @@ def projection_noise(sinograms: np.ndarray) -> float:
 def gradient(x: Tensor) -> Tensor:
     """Forward differences along z and x, 0 at the last pixel: (…, Z, X) to (2, …, Z, X)."""
     steps = x.new_zeros((2, *x.shape))
-    torch.sub(x[..., 1:, :], x[..., :-1, :], out=steps[0, ..., :-1, :])
-    torch.sub(x[..., 1:], x[..., :-1], out=steps[1, ..., :-1])
+    steps[0, ..., :-1, :] = x[..., 1:, :] - x[..., :-1, :]
+    steps[1, ..., :-1] = x[..., 1:] - x[..., :-1]
     return steps
 
 
@@ -55,6 +58,8 @@ def total_variation(x: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class Tv:
     """Total variation with positivity. Few tilts suffice for objects with flat regions; textures are flattened too."""
+
+    iterative: ClassVar[bool] = True
 
     smooth_px: float = parameter(
         2.0,
@@ -99,18 +104,19 @@ class Tv:
         step = 1 / projector.squared_norm
         x = y.new_zeros((len(y), *projector.geometry.shape))
         ahead, dual = x, gradient(x)
-        seen_x = seen_ahead = torch.zeros_like(y)
-        pace, moving = y.new_ones((len(y), 1, 1)), torch.ones((len(y), 1, 1), dtype=torch.bool, device=y.device)
+        seen_x = seen_ahead = 0 * y
+        pace = y.new_ones((len(y), 1, 1))
+        moving = pace > 0
         objectives: list[Tensor] = []
         for _ in range(self.iterations):
             check()
             goal = ahead + step * projector.adjoint(y - seen_ahead)
             new, dual = self._denoised(goal, weight * step, dual)
-            new = torch.where(moving, new, x)
+            new = new.where(moving, x)
             seen_new = projector.forward(new)
             uphill = ((ahead - new) * (new - x)).sum((-2, -1), keepdim=True) > 0
-            pace = torch.where(uphill, 1.0, pace)
-            after = torch.where(uphill, 1.0, (1 + (1 + 4 * pace**2).sqrt()) / 2)
+            pace = pace.where(~uphill, 1.0)
+            after = ((1 + (1 + 4 * pace**2).sqrt()) / 2).where(~uphill, 1.0)
             momentum = (pace - 1) / after
             ahead, seen_ahead = new + momentum * (new - x), seen_new + momentum * (seen_new - seen_x)
             x, seen_x, pace = new, seen_new, after

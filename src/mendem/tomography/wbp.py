@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mendem.options import check_parameters, parameter
 from mendem.tomography.directions import angular_weights
-from mendem.tomography.projector import Projector
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mendem.tomography.projector import Projector
 
 
 def ramp(length: int) -> np.ndarray:
@@ -52,6 +55,8 @@ WINDOWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 class Wbp:
     """Weighted back-projection. Fast and linear; noisy at high frequencies, with streaks where tilts are few."""
 
+    iterative: ClassVar[bool] = False
+
     filter: str = parameter(
         "hann",
         "how high frequencies are damped: ramp not at all, hann most; sirt-like looks like a few iterations of SIRT",
@@ -81,6 +86,8 @@ class Wbp:
         self, projector: Projector, sinograms: Tensor, check: Callable[[], None] = lambda: None
     ) -> Iterator[Tensor]:
         """The reconstruction of sinograms (…, tilts, width), once: slices (…, Z, X)."""
+        import torch
+
         geometry = projector.geometry
         # A power of two that leaves room for the tail of the kernel: no wrapping at all.
         length = 2 ** math.ceil(math.log2(max(2 * geometry.width, 64)))
