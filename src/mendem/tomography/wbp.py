@@ -94,7 +94,7 @@ class Wbp:
         # The outermost tilts count in full: a projection is better used than halved.
         weights = angular_weights(geometry.angles_deg, beyond=0.5)
         transfer = self.transfer(length, float(geometry.shape[0]), float(weights.sum()))
-        both = torch.from_numpy(weights[:, None] * transfer).to(sinograms.device, torch.float32)
+        both = torch.from_numpy((weights[:, None] * transfer).astype(np.float32)).to(sinograms.device)
         check()
         filtered = torch.fft.irfft(torch.fft.rfft(sinograms, length) * both, length)[..., : geometry.width]
         check()
