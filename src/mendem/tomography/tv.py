@@ -62,7 +62,7 @@ class Tv:
     iterative: ClassVar[bool] = True
 
     smooth_px: float = parameter(
-        2.0,
+        4.0,
         "radius of the spots of noise, of one standard deviation, that are just flattened",
         unit="px",
         low=0.01,
