@@ -23,14 +23,15 @@ def fingerprint(
     inputs: Mapping[str, Image],
     region: Region,
     dtype: str,
+    ome_zarr: str | None,
     results: Mapping[str, str | os.PathLike],
 ) -> dict[str, Any]:
     """All that decides what a run computes, as JSON values.
 
     Parameters
     ----------
-    dtype
-        Pixel type of the result.
+    dtype, ome_zarr
+        Pixel type of the result, and version of OME-Zarr.
     results
         The files that are written, by what they hold.
     """
@@ -45,6 +46,7 @@ def fingerprint(
         "region": list(region),
         "prior": digest(find(task.prior if options.prior == "auto" else options.prior)),
         "dtype": dtype,
+        "ome_zarr": ome_zarr,
         "results": {name: os.path.realpath(path) for name, path in results.items()},
     }
     return json.loads(json.dumps(about))
@@ -63,7 +65,12 @@ def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     for name in {**found["inputs"], **wanted["inputs"]}:
         if found["inputs"].get(name) != wanted["inputs"].get(name):
             return f"the {name} is another, or has changed since"
-    for name, words in (("region", "region"), ("prior", "prior"), ("dtype", "pixel type")):
+    for name, words in (
+        ("region", "region"),
+        ("prior", "prior"),
+        ("dtype", "pixel type"),
+        ("ome_zarr", "version of OME-Zarr"),
+    ):
         if found[name] != wanted[name]:
             values = "" if name == "prior" else f" ({found[name]}, not {wanted[name]})"
             return f"the {words} is another{values}"

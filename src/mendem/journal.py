@@ -113,6 +113,8 @@ class Journal:
     done: dict[int, Tally]
     delivered: dict[str, list[int]]
     _decided: Any
+    _added: int
+    _secured: int
     _kept: set[int]
     _fresh: set[int]
 

@@ -139,7 +139,8 @@ def restore_file(
     with ExitStack() as files:
         cluster = None if scheduler is None else files.enter_context(Cluster(scheduler))
         journal = files.enter_context(Journal(target))
-        what = fingerprint(image, task, options, inputs, checked_region(region, image.plane_shape), dtype, results)
+        whole = checked_region(region, image.plane_shape)
+        what = fingerprint(image, task, options, inputs, whole, dtype, ome_zarr, results)
         found = _to_go_on_with(journal, what, overwrite)
         if not found:
             journal.clear(results.values())

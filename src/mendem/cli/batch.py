@@ -50,7 +50,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem batch PRESET IN… --to FOLDER``; returns the exit status."""
     from mendem.batch import FAILED, PARTIAL, WAITING, items_of, make_folder, restore_item, tally
     from mendem.cli import DONE, INTERRUPTED, explained
-    from mendem.cli.progress import ProgressLine, interruptible
+    from mendem.cli.progress import GOES_ON, ProgressLine, interruptible
     from mendem.presets import load, path_of
 
     path = path_of(chosen.preset)
@@ -61,7 +61,7 @@ def run(chosen: argparse.Namespace) -> int:
     make_folder(chosen.to)
     _tell(f"{preset.words}")
     status = DONE
-    with interruptible("keeping what is finished") as cancel:
+    with interruptible("keeping what is finished", GOES_ON) as cancel:
         for number, item in enumerate(items):
             about = f"file {number + 1} of {len(items)}, {item.source}: "
             with ProgressLine(sys.stderr, about) as progress:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SHARE, SECONDS = 0.1, 5.0
 BAR = 24
 
+#: What happens when a run that goes on later is interrupted twice.
+GOES_ON = "; the same command goes on after the last finished block"
+
 
 class ProgressLine:
     """One line that is updated in a terminal, few lines elsewhere; a context manager that tidies up behind it.

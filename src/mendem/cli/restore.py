@@ -16,15 +16,12 @@ if TYPE_CHECKING:
     from mendem.engine import Run, Summary
     from mendem.image import Image
 
-#: What happens when a run is interrupted twice.
-GOES_ON = "; the same command goes on after the last finished block"
-
 
 def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem TASK IN OUT``; returns the exit status."""
     from mendem.cli import DONE, INTERRUPTED
     from mendem.cli.control import check_control_name, control_lines, write_control
-    from mendem.cli.progress import ProgressLine, interruptible
+    from mendem.cli.progress import GOES_ON, ProgressLine, interruptible
     from mendem.cli.report import print_json
     from mendem.io import read
     from mendem.io.files import LAZY_ABOVE
