@@ -22,18 +22,19 @@ class Outputs:
     samples: bool = False
 
 
-#: Measured pixels per second of one evaluation, halo included, by prior and device.
-_speeds: dict[tuple[str, str], float] = {}
+#: Measured pixels per second of one evaluation, halo included, by prior and device, and whether of single planes of a
+#: volume: what is read around them takes as long as they do.
+_speeds: dict[tuple[str, str, bool], float] = {}
 
 
-def speed_of(run: Run) -> float | None:
+def speed_of(run: Run, thin: bool = False) -> float | None:
     """Pixels per second of one evaluation, as measured so far; None before the first."""
-    return _speeds.get((run.prior.name, run.device))
+    return _speeds.get((run.prior.name, run.device, thin))
 
 
-def measured_speed(run: Run, pixels: float, seconds: float) -> None:
+def measured_speed(run: Run, pixels: float, seconds: float, thin: bool = False) -> None:
     """Learn from one evaluation."""
-    key = run.prior.name, run.device
+    key = run.prior.name, run.device, thin
     if seconds > 0 and pixels > 0:
         known = _speeds.get(key)
         _speeds[key] = pixels / seconds if known is None else 0.5 * known + 0.5 * pixels / seconds
@@ -117,7 +118,7 @@ def work_of(run: Run) -> tuple[int, float]:
 
 def seconds_of(run: Run) -> float | None:
     """How long a run will take, from what was measured; None where nothing was."""
-    speed = speed_of(run)
+    speed = speed_of(run) or speed_of(run, thin=True)
     return None if speed is None else pixels_of_run(run) / speed
 
 

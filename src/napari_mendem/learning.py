@@ -120,7 +120,7 @@ class LearnJob:
 
 
 class AdviceJob:
-    """Whether to learn from a volume; as `LearnJob`, a few seconds."""
+    """Whether to learn from a volume; as `LearnJob`, some ten seconds."""
 
     def __init__(self, request: Request, preparations: Preparations, cpu_threads: int = 0) -> None:
         self.request = request
@@ -140,12 +140,11 @@ class AdviceJob:
             self.check()
             use_cpu_threads(self._cpu_threads)
             run = self._preparations.get(self.request, self.check)
-            self.check()
+            prior, grid = run.prior, run.grid
+            norm, noise = run.plan.normalisation, run.plan.noise
+            self.advice = recommend(prior, run.image, grid, noise, norm, run.novelty, self.check)  # type: ignore[arg-type]
         except Cancelled:
-            return self
-        prior, grid = run.prior, run.grid
-        norm, noise = run.plan.normalisation, run.plan.noise
-        self.advice = recommend(prior, run.image, grid, noise, norm, run.novelty)  # type: ignore[arg-type]
+            pass
         return self
 
 

@@ -88,7 +88,7 @@ def planes_of(grid: SectionGrid, first: int, stop: int) -> tuple[int, int]:
 
 def parts_of(run: Run, view: SideView, planes: tuple[int, int], across: tuple[int, int]) -> list[tuple[int, int]]:
     """``across`` cut into parts, the one in its middle first, which takes about `FIRST_PART`."""
-    speed = costs.speed_of(run) or ASSUMED_SPEED.get(run.device, ASSUMED_SPEED["cpu"])
+    speed = costs.speed_of(run, thin=True) or ASSUMED_SPEED.get(run.device, ASSUMED_SPEED["cpu"])
     wide = across[1] - across[0]
     while wide > LEAST:
         pixels = costs.pixels_of_box(run, _box(view, planes, (across[0], across[0] + wide)), (view.direction,))
@@ -113,7 +113,7 @@ def _restored(run: Run, box: Block, direction: str, check: Callable[[], None]) -
     for estimate in volume_estimates(run, box, check, (direction,)):
         mean = estimate.mean
     asked = BUDGETS[run.options.budget].turns * costs.pixels_of_box(run, box, (direction,))
-    costs.measured_speed(run, asked, time.monotonic() - started)
+    costs.measured_speed(run, asked, time.monotonic() - started, thin=True)
     return mean
 
 

@@ -283,7 +283,8 @@ class RestoreJob:
                 tell(share, answer)
                 assert self.result is not None
                 self._begun = block
-                self.result[_box(block)] = to_dtype(answer.arrays[0], run.dtype)
+                now = answer.arrays[0]
+                self.result[_box(block)] = now if run.dtype == now.dtype else to_dtype(now, run.dtype)
                 self.changes += 1
 
             yield from here(run, [index], told, check)

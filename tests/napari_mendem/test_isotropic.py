@@ -322,8 +322,27 @@ def test_the_preview_shows_the_newest_weights_while_it_learns(dock, viewer, wait
     assert dock.ui.stage.text() == "learned so far"
     viewer.dims.set_point(1, 8 * 40)
     wait(lambda: preview(viewer).translate[1] == pytest.approx(8 * 40))
+    button(dock, "show_xz").click()  # the sections
+    wait(lambda: preview(viewer) is None)
+    button(dock, "show_xz").click()
+    wait(lambda: preview(viewer) is not None)
+    dock._in_front(False)
+    wait(lambda: preview(viewer) is None)
     dock.cancel()
     done(dock, wait)
+
+
+def test_what_is_told_of_a_result_stays_while_the_fields_are_those_of_its_run(dock, wait, course):
+    learn(dock, wait)
+    button(dock, "stop_learning").click()
+    done(dock, wait)
+    dock.restore()
+    done(dock, wait)
+    assert dock.ui.chi2.isVisibleTo(dock)
+    dock.ui.residual.toggle()
+    assert dock.ui.chi2.isVisibleTo(dock)
+    dock.learning.method.setValue(SHIPPED)
+    assert not dock.ui.chi2.isVisibleTo(dock)
 
 
 def test_a_job_previews_by_the_weights_of_each_report(options, course, monkeypatch, tmp_path):
@@ -481,3 +500,14 @@ def test_what_is_copied_makes_the_same(dock, viewer, wait, course, tmp_path, mon
     for part in ("--factor", "2.5", "--sampling", "skip", "--no-align", "--no-repair", "--prior"):
         assert part in command
     assert Path(command[command.index("--prior") + 1]).is_file()
+
+
+def test_tab_goes_from_top_to_bottom(dock):
+    order = []
+    widget = dock.ui.parameters.widgets["keep"].nextInFocusChain()
+    while len(order) < 200:
+        order.append(widget.objectName())
+        widget = widget.nextInFocusChain()
+    names = ["method", "minutes", "learn", "align", "repair", "sections_quantity", "noise", "live", "show_xz"]
+    places = [order.index(name) for name in names]
+    assert places == sorted(places)

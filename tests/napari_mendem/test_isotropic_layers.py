@@ -249,8 +249,8 @@ def request_(options) -> Request:
 
 @pytest.mark.parametrize("direction", ["xz", "yz"])
 def test_the_preview_is_that_plane_of_a_restoration_in_its_own_direction(direction, request_, monkeypatch):
-    monkeypatch.setattr("napari_mendem.costs.speed_of", lambda run: 1.0)  # as slow as can be: in parts
-    monkeypatch.setattr("napari_mendem.costs.measured_speed", lambda *a: None)
+    monkeypatch.setattr("napari_mendem.costs.speed_of", lambda run, thin: 1.0)  # as slow as can be: in parts
+    monkeypatch.setattr("napari_mendem.costs.measured_speed", lambda *a, **k: None)
     run = Preparations().get(request_)
     view = SideView(direction, 30, (2, 9), (5, 80), 1.0)
     frames = list(plane_frames(run, view, lambda: None))
@@ -280,7 +280,7 @@ def test_the_preview_of_a_plane_lies_on_its_input(request_):
 
 
 def test_a_better_budget_answers_quickly_first(request_, monkeypatch):
-    monkeypatch.setattr("napari_mendem.costs.speed_of", lambda run: 1e9)
+    monkeypatch.setattr("napari_mendem.costs.speed_of", lambda run, thin: 1e9)
     run = Preparations().get(replace(request_, options=replace(request_.options, budget="best")))
     frames = list(plane_frames(run, SideView("xz", 30, (0, 12), (0, 80), 1.0), lambda: None))
     assert [frame.stage for frame in frames] == ["refining", ""]
@@ -290,7 +290,7 @@ def test_a_better_budget_answers_quickly_first(request_, monkeypatch):
 def test_parts_cover_the_view_once_with_the_middle_first(request_, monkeypatch):
     run = Preparations().get(request_)
     for speed in (1.0, 1e5, 1e9):
-        monkeypatch.setattr("napari_mendem.costs.speed_of", lambda run, speed=speed: speed)
+        monkeypatch.setattr("napari_mendem.costs.speed_of", lambda run, thin, speed=speed: speed)
         parts = parts_of(run, SideView("xz", 30, (0, 12), (3, 1003), 1.0), (0, 48), (3, 1003))
         assert sorted(parts)[0][0] == 3 and sorted(parts)[-1][1] == 1003
         assert all(a[1] == b[0] for a, b in zip(sorted(parts)[:-1], sorted(parts)[1:], strict=True))

@@ -13,7 +13,7 @@ from mendem.tasks.isotropic import Isotropic
 from napari_mendem.viewport import current_slice, go_to
 from napari_mendem.widgets import words
 from napari_mendem.widgets.fields import AutoOrNumber
-from napari_mendem.widgets.layout import small_label
+from napari_mendem.widgets.layout import small_label, tab_through
 from napari_mendem.widgets.learn_box import LearnBox
 from napari_mendem.widgets.sections_panel import SectionsPanel
 from napari_mendem.widgets.task_widget import TaskWidget
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from mendem.engine import Run
     from napari_mendem.workers import Request
+
+
+#: The switches of what is undone in sections.
+CORRECTIONS = "align", "contrast", "focus", "repair"
 
 
 class IsotropicWidget(TaskWidget):
@@ -41,7 +45,7 @@ class IsotropicWidget(TaskWidget):
         self.learning = LearnBox(self)
         self.learning.changed.connect(self._changed)
         ui.add_wide_row(self.learning, above="align")
-        ui.gather("Correct", ("align", "contrast", "focus", "repair"))
+        ui.gather("Correct", CORRECTIONS)
         self.becomes = small_label()
         self.becomes.setObjectName("becomes")
         ui.add_wide_row(self.becomes, above="sampling")
@@ -53,6 +57,11 @@ class IsotropicWidget(TaskWidget):
             self.viewer, lambda: ui.image.layer, self._newest, self._complain, self._connections, self
         )
         ui.add_buttons(self.views.row)
+        fields, box = ui.parameters.widgets, self.learning
+        learned = box.method, box.which, box.minutes, box.learn, box.stop, box.save
+        switches = (fields[name] for name in CORRECTIONS)
+        tab_through(fields["keep"], *learned, *switches, self.sections.quantity, fields["noise"])
+        tab_through(ui.live, self.views.planes, self.views.compare, ui.restore)
 
     def _complain(self, text: str) -> None:
         self._say(text, alarm=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, Signal
@@ -294,8 +295,7 @@ class TaskLayout(QObject):
             self.copy_python,
             self.copy_command,
         ]
-        for before, after in zip(order[:-1], order[1:], strict=True):
-            QWidget.setTabOrder(before, after)
+        tab_through(*order)
 
 
 def _form() -> QFormLayout:
@@ -313,6 +313,12 @@ def _grid(box: QWidget) -> QGridLayout:
     grid.setContentsMargins(0, 0, 0, 0)
     grid.setColumnStretch(1, 1)
     return grid
+
+
+def tab_through(*widgets: QWidget) -> None:
+    """Let Tab go from each to the next."""
+    for before, after in pairwise(widgets):
+        QWidget.setTabOrder(before, after)
 
 
 def small_label() -> QLabel:

@@ -154,8 +154,10 @@ class LearnBox(QWidget):
                 self.said.setText("")
                 dock.errand.say("Cancelled: what was learned is forgotten.")
             elif job.learned is None:
+                gained = self._errors()
+                self.said.setText("")
                 self.method.setValue(SHIPPED)
-                dock.errand.say(f"Nothing was gained by learning ({self._errors()}): the shipped prior stays.")
+                dock.errand.say(f"Nothing was gained by learning ({gained}): the shipped prior stays.")
             else:
                 self._learned = layer, grid, job.learned
                 before, after = job.learned.held_out
@@ -222,7 +224,10 @@ class LearnBox(QWidget):
         job, live = self._job, self._dock.live
         if job is None:
             return
-        job.view = live.view()
+        job.view = live.view() if self._dock.in_front else None
+        if job.view is None:
+            live.output.remove()
+            self._shown = None
         if job.learning is not None:
             self.said.setText(unbroken(f"step {job.learning.step}: {self._errors()}"))
         frame, layer = job.frame, self._dock.ui.image.layer

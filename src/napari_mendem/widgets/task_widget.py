@@ -66,6 +66,8 @@ class TaskWidget(Messages, QWidget):
         self._running: list[Event] = []
         self._run: Run | None = None
         self._answered: tuple[Task, Options] | None = None
+        #: Whether the dock can be seen: otherwise it leaves no preview.
+        self.in_front = True
         self.ui = ui = TaskLayout(self, viewer, self.task, self._connections)
         ui.options.set(budget=chosen.budget, device=chosen.device)
         self.live = Live(
@@ -206,9 +208,15 @@ class TaskWidget(Messages, QWidget):
 
     def _outdated(self) -> bool:
         """Whether the answer that is told was to other fields; it is hidden then."""
-        fields = self.ui.parameters.values(), self.ui.options.values()
-        if self._answered is None or self._answered == fields:
+        if self._answered is None:
             return False
+        try:
+            request = self.request_all()
+        except MendemError:
+            pass
+        else:
+            if (request.task, request.options) == self._answered:
+                return False
         self._answered = None
         self.ui.chi2.setVisible(False)
         return True
@@ -323,6 +331,7 @@ class TaskWidget(Messages, QWidget):
 
     def _in_front(self, front: bool) -> None:
         """A dock that is closed or behind another one computes no preview, and leaves none behind."""
+        self.in_front = front
         if not front:
             self.live.pause(True)
             self.live.output.remove()
@@ -338,6 +347,7 @@ class TaskWidget(Messages, QWidget):
 
     def showEvent(self, event: object) -> None:
         super().showEvent(event)
+        self.in_front = True
         if not self.busy:
             self.live.pause(False)
 
