@@ -2,7 +2,7 @@
 
 xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/screenshots.py [NAME …]
 
-With names, only the scenes of those names: denoise, deblur, superres, inpaint, mend, compare.
+With names, only the scenes of those names: denoise, deblur, superres, inpaint, mend, compare, isotropic.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from napari_mendem.widgets.compare import CompareWidget
 from napari_mendem.widgets.deblur import DeblurWidget
 from napari_mendem.widgets.denoise import DenoiseWidget
 from napari_mendem.widgets.inpaint import InpaintWidget
+from napari_mendem.widgets.isotropic import IsotropicWidget
 from napari_mendem.widgets.mend import MendWidget
 from napari_mendem.widgets.super_resolve import SuperResolveWidget
 from napari_mendem.widgets.task_widget import TaskWidget
@@ -313,7 +314,33 @@ def compare() -> None:
     scene.close()
 
 
-SCENES = {f.__name__: f for f in (denoise, deblur, superres, inpaint, mend, compare)}
+def isotropic() -> None:
+    scene = Scene(samples.sections)
+    viewer = scene.viewer
+    widget = scene.dock(IsotropicWidget)
+    widget.views.planes.click()  # to a plane xz
+    spin_for(0.5)
+    widget.ui.live.setChecked(True)
+    previewed(widget)
+    scene.shot("isotropic-preview")
+    widget.restore()
+    idle(widget)
+    (result,) = (layer for layer in viewer.layers if layer.name == "Neuropil sections · Isotropic")
+    planes = []
+    for visible in (False, True):
+        result.visible = visible
+        spin_for(0.3)
+        planes.append(viewer.screenshot(canvas_only=True, flash=False)[..., :3])
+    seen = np.argwhere(planes[1].any(-1)[: -len(planes[1]) // 6])  # without the scale bar
+    (top, left), (bottom, right) = seen.min(0), seen.max(0) + 1
+    save("isotropic-planes", side_by_side([p[top:bottom, left:right] for p in planes]))
+    widget.views.compare.click()
+    spin_for(1.0)
+    scene.shot("isotropic-3d")
+    scene.close()
+
+
+SCENES = {f.__name__: f for f in (denoise, deblur, superres, inpaint, mend, compare, isotropic)}
 
 if __name__ == "__main__":
     IMAGES.mkdir(parents=True, exist_ok=True)
