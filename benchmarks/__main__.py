@@ -25,6 +25,7 @@ from benchmarks import (
     isotropic,
     isotropic_cost,
     large_file,
+    large_volume,
     machine,
     novelty,
     optional,
@@ -60,6 +61,7 @@ SECTIONS = {
     "stalls": optional.stalls,
     "memory": optional.memory,
     "large": large_file.run,
+    "large-volume": large_volume.run,
     "ablation": ablation.run,
 }
 #: Sections that train networks of their own: valid whatever the shipped weights are.

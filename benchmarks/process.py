@@ -65,6 +65,14 @@ def reset_peak() -> int:
         return peak_bytes()
 
 
+def rising_peak(pid: int, before: int) -> int:
+    """Peak resident bytes of a process, or what was known ``before`` where it has ended. Linux only."""
+    try:
+        return max(before, _status(pid, "VmHWM"))
+    except OSError:
+        return before
+
+
 def watch(command: list[str], threads: int | None = None, interval: float = 0.1) -> tuple[float, int, str]:
     """Seconds, peak resident bytes and standard output of a command; its own peak, whatever started it.
 
@@ -75,10 +83,7 @@ def watch(command: list[str], threads: int | None = None, interval: float = 0.1)
         child = subprocess.Popen(command, env=environment(threads), cwd=ROOT, stdout=out, stderr=errors, text=True)
         peak = 0
         while child.poll() is None:
-            try:
-                peak = max(peak, _status(child.pid, "VmHWM"))
-            except OSError:
-                pass
+            peak = rising_peak(child.pid, peak)
             time.sleep(interval)
         seconds = time.perf_counter() - start
         out.seek(0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import calibration, isotropic, novelty, task_tables
+from benchmarks import calibration, isotropic, large_volume, novelty, task_tables
 from benchmarks.quality import MAIN, against
 
 #: Memory that a run from disk to disk may take above an interpreter with torch, bytes; speed over BM3D.
@@ -17,7 +17,7 @@ SPEED_BOUND = 10.0
 def aims(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(aim, measured, met) of what was measured."""
     lines = []
-    for rule in (_pair, _tasks, _isotropic, _calibration, _novelty, _speed, _large, _invariance, _live):
+    for rule in (_pair, _tasks, _isotropic, _calibration, _novelty, _speed, _large, _large_volume, _invariance, _live):
         lines += rule(found)
     return lines
 
@@ -82,6 +82,11 @@ def _large(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         return []
     aim = f"{result['side']}² uint16 from disk to disk, peak below {MEMORY_BOUND / 1e9:.0f} GB above torch alone"
     return [(aim, f"{result['above'] / 1e9:.2f} GB", _said(result["above"] < MEMORY_BOUND))]
+
+
+def _large_volume(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    result = found.get("large-volume", {}).get("result", {})
+    return [(aim, said, _said(met)) for aim, said, met in large_volume.aims(result)] if "peak" in result else []
 
 
 def _invariance(found: dict[str, Any]) -> list[tuple[str, str, str]]:
