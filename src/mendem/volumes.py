@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from math import ceil, floor
+from math import ceil
 
 import numpy as np
 import torch
@@ -335,7 +335,7 @@ def sections_near(grid: SectionGrid, z0: int, z1: int) -> tuple[int, int, tuple[
     halo = max(VOLUME_HALO, ceil(2 * grid.spacing))
     while True:
         low, high = on_grid((max(0, z0 - halo), min(grid.height, z1 + halo)), ALIGN)
-        low = floor(low)
+
         sections = grid.measured(low, max(high, grid.height) if z1 + halo >= grid.height else high)
         if len(sections) > 1 or (low == 0 and high >= grid.height and sections):
             return low, high, sections

@@ -45,7 +45,8 @@ def sample_sections(
     """
     rng = np.random.default_rng([seed, 0x5EC7])
     jitter, margin = rng.normal(0, 0.7, (shape[0], 2)), 4
-    fine = tissue_volume((shape[0] * factor, *(n + 2 * margin for n in shape[1:])), pixel_nm, seed, _PLAIN)
+    wide = shape[0] * factor, shape[1] + 2 * margin, shape[2] + 2 * margin
+    fine = tissue_volume(wide, pixel_nm, seed, _PLAIN)
     inner = (slice(margin, -margin),) * 2
     means = np.asarray(fine.data).reshape(shape[0], factor, *fine.shape[1:]).mean(1)
     moved = [ndimage.shift(m, j, order=3)[inner] for m, j in zip(means, jitter, strict=True)]
