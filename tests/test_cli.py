@@ -81,7 +81,7 @@ class Sharpen(tasks.Task):
     mode: str = parameter("hard", "which way", choices=("hard", "soft"))
     twice: bool = parameter(False, "once more")
 
-    def plan(self, image, inputs):
+    def plan(self, image, inputs, check, earlier=None):
         assert (self.width, self.mode, self.twice) == (2.5, "soft", True)
         assert inputs["point_spread"].shape == (3, 3)
         return Denoise().plan(image, {})

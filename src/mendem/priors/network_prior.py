@@ -56,8 +56,6 @@ class NetworkPrior:
     calibration: Calibration = IDENTITY
     #: What its training pictures look like to it; None where the weights do not say.
     familiar: Reference | None = None
-    #: Whether `load_prior` finds it again by its name.
-    on_disk = False
 
     def __init__(
         self,
@@ -70,12 +68,6 @@ class NetworkPrior:
     ) -> None:
         self.network = network
         self.coverage, self.name, self.device, self.dtype, self.tile = coverage, name, device, dtype, tile
-
-    def __reduce__(self) -> Any:
-        """To other processes one of a file travels by its name."""
-        if self.on_disk:
-            return load_prior, (self.name, self.device, self.dtype, self.tile)
-        return super().__reduce_ex__(2)
 
     @property
     def frames(self) -> int:
@@ -175,5 +167,5 @@ def load_prior(name: str, device: str, dtype: torch.dtype, tile: int | None = No
     """A shipped prior by name, or one in a ``.safetensors`` file, ready on a device; the weights are shared."""
     network, coverage, familiar, calibration = _network_on(name, device, dtype)
     prior = NetworkPrior(network, coverage, name, device, dtype, tile)
-    prior.familiar, prior.calibration, prior.on_disk = familiar, calibration, True
+    prior.familiar, prior.calibration = familiar, calibration
     return prior
