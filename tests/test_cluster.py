@@ -146,6 +146,13 @@ def test_no_scheduler_is_said(monkeypatch):
             cluster.Cluster(address)
 
 
+def test_a_control_is_not_computed_elsewhere(capsys):
+    from mendem.cli import main
+
+    assert main(["denoise", "in.tif", "out.tif", "--control", "c.tif", "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert "without --scheduler" in capsys.readouterr().err
+
+
 def test_without_workers_one_waits_and_then_is_told(monkeypatch):
     monkeypatch.setattr(cluster, "NOBODY", 1.0)
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:

@@ -26,6 +26,8 @@ def run(chosen: argparse.Namespace) -> int:
     from mendem.io import read
     from mendem.io.files import LAZY_ABOVE
 
+    if chosen.scheduler is not None and chosen.control is not None:
+        raise MendemError("--control is computed on this machine; make it without --scheduler, in a run of its own")
     task, files = task_and_files(chosen)
     options = Options(**{f.name: getattr(chosen, f.name) for f in fields(Options) if hasattr(chosen, f.name)})
     _refuse_existing(chosen)
