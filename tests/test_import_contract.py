@@ -52,6 +52,7 @@ LEVELS = {
     "cluster_worker": 4,
     "presets": 4,
     "batch": 4,
+    "tomogram": 4,
     "training": 5,
     "cli": 6,
     "__main__": 6,

@@ -162,11 +162,13 @@ def _history(record: Any) -> list[str]:
 
     if not isinstance(record, dict) or "task" not in record:
         return []
-    task, prior = record["task"], record.get("prior", {})
+    task, prior = record["task"], record.get("prior")
     parameters = json.dumps(task.get("parameters", {}), ensure_ascii=False)
-    made = f"  restored by mendem: {task.get('name')} {parameters}, prior {prior.get('name')}, {record.get('date')}"
+    named = "" if prior is None else f", prior {prior.get('name')}"
+    how = "made" if prior is None else "restored"
+    made = f"  {how} by mendem: {task.get('name')} {parameters}{named}, {record.get('date')}"
     chi2 = record.get("chi2")
-    unjudged = record.get("partial") and chi2 is None
+    unjudged = chi2 is None and (prior is None or record.get("partial"))
     lines = [made if unjudged else f"{made}, {chi2_line(chi2, record.get('chi2_counts_spread', True))}"]
     novelty = record.get("novelty")
     if isinstance(novelty, dict):

@@ -26,11 +26,11 @@ GOES_ON = "; the same command goes on after the last finished block"
 class ProgressLine:
     """One line that is updated in a terminal, few lines elsewhere; a context manager that tidies up behind it.
 
-    ``about`` stands before what is said.
+    ``about`` stands before what is said, ``unit`` is what is counted.
     """
 
-    def __init__(self, stream: TextIO, about: str = "") -> None:
-        self.stream, self.about = stream, about
+    def __init__(self, stream: TextIO, about: str = "", unit: str = "block") -> None:
+        self.stream, self.about, self.unit = stream, about, unit
         self.live = stream.isatty()
         self.said, self.said_at = 0.0, time.monotonic()
         self.drawn = False
@@ -38,7 +38,7 @@ class ProgressLine:
     def __call__(self, progress: Progress) -> None:
         left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
         block = min(progress.block + 1, progress.blocks)
-        text = f"{self.about}{100 * progress.fraction:3.0f} %, block {block} of {progress.blocks}{left}"
+        text = f"{self.about}{100 * progress.fraction:3.0f} %, {self.unit} {block} of {progress.blocks}{left}"
         now = time.monotonic()
         if self.live:
             if now - self.said_at < 0.1 and self.drawn and progress.fraction < 1:

@@ -37,6 +37,17 @@ class Method(Protocol):
         """Slices (…, Z, X) of sinograms (…, tilts, width), better and better, each independent of the others."""
 
 
+class Sinograms(Protocol):
+    """Where the data of slices comes from: `Rows`, or `mendem.tomography.aligned.AlignedRows`."""
+
+    @property
+    def count(self) -> int:
+        """How many slices there are."""
+
+    def read(self, first: int, last: int) -> np.ndarray:
+        """Sinograms of the slices from ``first`` to before ``last``: float32 (slices, tilts, width)."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """Sinograms of an aligned stack, whose tilt axis runs along y, read when they are wanted.
@@ -91,7 +102,7 @@ class Reconstruction:
         the slice at all tilts can do without, two to three times as fast.
     """
 
-    rows: Rows
+    rows: Sinograms
     geometry: SliceGeometry
     method: Method
     device: str = "auto"
@@ -107,7 +118,7 @@ class Reconstruction:
         return Projector(geometry, choose_device(self.device)), inner
 
     @cached_property
-    def _method(self) -> Method:
+    def measured_method(self) -> Method:
         """The method with its noise measured, on the whole series: no slice is smoothed more than another."""
         if not isinstance(self.method, Tv) or self.method.noise:
             return self.method
@@ -179,5 +190,5 @@ class Reconstruction:
             )
         with torch.inference_mode():
             data = torch.from_numpy(sinograms).to(projector.device)
-            for slices in self._method.iterates(projector, data, check):
+            for slices in self.measured_method.iterates(projector, data, check):
                 yield slices[..., inner]
