@@ -68,17 +68,38 @@ def load_state(run: Path, network: nn.Module, average: nn.Module, optimiser: Any
 
 
 def fill(network: nn.Module, path: Path) -> dict[str, Any]:
-    """Weights from a file into a network of the same shape; returns what the file's header says."""
+    """Weights from a file into a network of the same shape; returns what the file's header says.
+
+    A network of several frames also begins with the weights of one for single pictures: its neighbours count nothing
+    at first.
+    """
     facts = read_header(path) if isinstance(network, UNet) else read_facts(path)
     try:
-        if facts["network"] != network.config:
+        if isinstance(network, UNet) and facts["network"] == {**network.config, "frames": 1}:
+            _widen(network, path)
+        elif facts["network"] != network.config:
             raise ValueError("another configuration")
-        load_weights(network, path)
+        else:
+            load_weights(network, path)
     except (RuntimeError, ValueError) as error:
         raise MendemError(
             f"{path}: a network of another shape than the recipe's; start from one that fits it"
         ) from error
     return facts
+
+
+def _widen(network: UNet, path: Path) -> None:
+    """The weights of a network of one frame in the middle frame of another."""
+    single = UNet(**{**network.config, "frames": 1})
+    load_weights(single, path)
+    weights = single.state_dict()
+    frames, cell, name = network.config["frames"], network.fold**2, "enter.weight"
+    one = weights[name]
+    wide = one.new_zeros(one.shape[0], one.shape[1] * frames, *one.shape[2:])
+    for kind in range(one.shape[1] // cell):  # channels come by kind, then by frame, then by place in a cell
+        place = (kind * frames + frames // 2) * cell
+        wide[:, place : place + cell] = one[:, kind * cell : (kind + 1) * cell]
+    network.load_state_dict({**weights, name: wide})
 
 
 def read_state(run: Path, device: str = "cpu") -> dict[str, Any]:
