@@ -1,4 +1,4 @@
-"""Samples that the project makes itself: pictures of simulated neuropil, and their truths (hidden at first)."""
+"""Samples that the project makes itself: simulated tissue, cells, particles, and their truths (hidden at first)."""
 
 from __future__ import annotations
 
@@ -54,6 +54,29 @@ def sections() -> list[LayerData]:
     from mendem.simulate import sample_sections
 
     return _layers("Neuropil sections", *sample_sections())
+
+
+def tilt_series() -> list[LayerData]:
+    """A cryo tilt series of a cell, and the volume that it shows."""
+    from mendem.simulate import sample_tilt_series
+
+    return _tilts("Cell", *sample_tilt_series())
+
+
+def particles() -> list[LayerData]:
+    """An HAADF tilt series of nanoparticles, and the volume that it shows."""
+    from mendem.simulate import sample_particles
+
+    return _tilts("Particles", *sample_particles())
+
+
+def _tilts(name: str, series: Any, truth: Any) -> list[LayerData]:
+    from napari_mendem.layers import layer_from_image
+
+    return [
+        layer_from_image(truth, name=f"{name} · truth", visible=False),
+        layer_from_image(series.image, name=f"{name} tilt series"),
+    ]
 
 
 def _layers(name: str, noisy: Any, truth: Any) -> list[LayerData]:

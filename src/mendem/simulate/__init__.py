@@ -11,6 +11,7 @@ from mendem.simulate.samples import (
     sample_volume,
 )
 from mendem.simulate.style import TissueStyle
+from mendem.simulate.tilt_samples import sample_particles, sample_tilt_series
 from mendem.simulate.tissue import tissue_image, tissue_patches, tissue_volume
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "sample_damaged",
     "sample_frames",
     "sample_micrograph",
+    "sample_particles",
     "sample_sections",
+    "sample_tilt_series",
     "sample_volume",
     "tissue_image",
     "tissue_patches",
