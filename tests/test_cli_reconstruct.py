@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -137,3 +138,18 @@ def test_nothing_is_replaced_without_being_asked(series, tmp_path, capsys):
     assert main(["reconstruct", "ts.mrc", "ts.mrc", "--overwrite"]) == 2
     assert "is the tilt series itself" in capsys.readouterr().err
     assert mendem.read("ts.mrc").shape == (21, 6, 48)
+
+
+def test_the_page_s_python_runs_and_its_commands_work_on_what_it_makes(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (root / "docs" / "tasks" / "reconstruct.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict = {}
+    exec(compile(block, "docs/tasks/reconstruct.md", "exec"), names)
+    assert names["tomogram"].shape == (64, 32, 96)
+    write_alignment("series.xf", names["series"])  # and series.tlt
+    (commands,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    for command in commands.splitlines():
+        assert main([*command.split()[1:], "--overwrite"]) == 0
+    assert mendem.read("tomogram.mrc").voxel_size == VoxelSize((8.0, 8.0, 8.0))
+    assert mendem.read("tomogram.ome.zarr").shape == (75, 32, 96)

@@ -22,14 +22,15 @@ from mendem.provenance import SCHEMA, describe_image, software_versions
 from mendem.restoration import cancel_check
 from mendem.tomography.aligned import AlignedRows
 from mendem.tomography.density import Density
+from mendem.tomography.extent import depth_of, voxel_size_of
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.slices import Method, Reconstruction
 from mendem.tomography.tilt_series import TiltSeries
 from mendem.tomography.wbp import Wbp
 
 AXES = ("z", "y", "x")
-#: Height and width of pixels may differ by this part before they count as not square.
-SQUARE = 0.01
+#: Slices that are finished and written together, at least; what an interrupted run loses at most.
+STRIP = 32
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def prepare(
     if len(series.used) < 2:
         raise MendemError(f"{series.name}: one tilt alone has no depth; a tomogram needs at least two")
     rows = AlignedRows(series, density, *density.levels(series), binning)
-    voxel_size = _voxel_size(series, binning)
-    depth = _depth(thickness, voxel_size, rows.width, series.name)
+    voxel_size = voxel_size_of(series, binning)
+    depth = depth_of(thickness, voxel_size, rows.width, series.name)
     angles = tuple(series.true_angles[tilt] for tilt in series.used)
     geometry = SliceGeometry(angles, (depth, rows.width), rows.width)
     whole = Reconstruction(rows, geometry, method, device, surroundings)
@@ -190,7 +191,8 @@ def reconstruct_file(
     Returns
     -------
     The provenance. A cancelled run leaves a file too, marked ``partial``, NaN where it did not get to; cancelled
-    before the first block it raises `Cancelled` and leaves nothing, as an error and a killed run do.
+    before the first slices are finished it raises `Cancelled` and leaves nothing, as after an error; a killed
+    run leaves nothing under the name.
     """
     begun = time.monotonic()
     source = series.image.source
@@ -224,7 +226,10 @@ def _blocks(
     """`Reconstruction.blocks`, watched: progress counts the slices whose data was read."""
     whole, begun = tomogram.reconstruction, time.monotonic()
     watched = _Watched(whole.rows, lambda row: _report(progress, row, whole.rows.count, begun))
-    yield from replace(whole, rows=watched, method=whole.measured_method).blocks(multiple, check)
+    run = replace(whole, rows=watched, method=whole.measured_method)
+    strip = -(-STRIP // multiple) * multiple
+    for first in range(0, whole.rows.count, strip):
+        yield from run.blocks(multiple, check, first, min(first + strip, whole.rows.count))
     _report(progress, whole.rows.count, whole.rows.count, begun)
 
 
@@ -259,37 +264,6 @@ def _ended(tomogram: Tomogram, begun: float, done: int) -> dict[str, Any]:
         "seconds": round(time.monotonic() - begun, 3),
         "notes": list(tomogram.notes),
     }
-
-
-def _voxel_size(series: TiltSeries, binning: int) -> VoxelSize:
-    size = series.image.voxel_size
-    assert size is not None
-    _, high, wide = size.values
-    if high is None or wide is None:
-        length = high or wide
-    elif abs(high - wide) > SQUARE * wide:
-        raise MendemError(
-            f"{series.name} has pixels of {high:g} x {wide:g} {size.unit}, and a tomogram needs square ones; state "
-            "their size (--voxel-size)"
-        )
-    else:
-        length = wide
-    return VoxelSize((None if length is None else length * binning,) * 3, size.unit)
-
-
-def _depth(thickness: int | VoxelSize | None, voxel_size: VoxelSize, width: int, name: str) -> int:
-    if thickness is None:
-        return width
-    if isinstance(thickness, VoxelSize):
-        length, voxel = thickness.nm[0], voxel_size.nm[0]
-        if voxel is None or length is None:
-            raise MendemError(
-                f"{name} has no pixel size: give the thickness in pixels, or the pixel size (--voxel-size)"
-            )
-        thickness = round(length / voxel)
-    if thickness < 1:
-        raise MendemError(f"the thickness is {thickness} pixels, but must be at least 1")
-    return int(thickness)
 
 
 def _notes(
