@@ -11,6 +11,7 @@ from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
 from mendem.simulate.tilt_cell import GOLD, PROTEIN, cell_volume
 from mendem.simulate.tilt_density import NM3_PER_KDA, bead_model, cytosol, from_beads, from_folder
+from mendem.simulate.tilt_filament import OUTER_NM, add_microtubule
 from mendem.simulate.tilt_packing import Specimen
 from mendem.simulate.tilt_shells import CHAINS, HEAD_AT_NM, HEADS, Blob, bilayer
 from mendem.simulate.tilt_solids import particle_volume, slab_volume
@@ -60,6 +61,26 @@ def test_a_bilayer_has_two_leaflets_4_nm_apart_with_chains_between():
     assert profile[500] < 0.3 * profile.max() and profile.max() < HEADS + CHAINS
     # Coarse voxels average the profile, and keep what it sums to.
     assert bilayer(depth, 2.0).sum() == pytest.approx(profile.sum(), rel=0.01)
+
+
+def test_a_microtubule_is_a_hollow_tube_that_keeps_off_what_is_there():
+    specimen, room = Specimen((40, 80, 80), 1.4), np.ones((40, 80, 80), np.float32)
+    room[:, :20] = 0
+    assert add_microtubule(np.random.default_rng(3), specimen, room, 3.0)
+    assert not specimen.values[:, :20].any()
+    tube = room[:, 20:] == 0
+    cross = np.pi * OUTER_NM**2
+    assert tube.sum() * 1.4**3 > 60 * cross  # 60 nm of it at least
+    wall = specimen.taken[:, 20:]
+    # The wall, 7 nm thick, is 0.75 of the cross-section; inside there is solvent.
+    assert wall.sum() / tube.sum() == pytest.approx(1 - (7.3 / OUTER_NM) ** 2, abs=0.06)
+    assert specimen.values[:, 20:][tube & ~wall].max() < 0.5
+
+
+def test_a_microtubule_without_room_is_left_out():
+    specimen, room = Specimen((40, 80, 80), 1.4), np.zeros((40, 80, 80), np.float32)
+    assert not add_microtubule(np.random.default_rng(3), specimen, room, 3.0)
+    assert not specimen.values.any()
 
 
 def test_a_cell_is_crowded_on_one_side_of_its_membrane(cell):

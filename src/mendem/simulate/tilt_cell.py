@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
 from mendem.simulate.tilt_density import Species, cytosol
+from mendem.simulate.tilt_filament import add_microtubule
 from mendem.simulate.tilt_packing import Specimen, smooth_field
 from mendem.simulate.tilt_shells import Blob, draw_bilayer, random_turn, stud
 
@@ -66,10 +68,11 @@ def cell_volume(
     size = np.array(shape) * voxel_nm
     room = np.zeros(shape, np.float32)  # share of the crowding that a place has
     _plasma_membrane(rng, specimen, size, room, seed)
+    for _ in range(2):
+        add_microtubule(rng, specimen, room, PROTEIN)
     closed = np.zeros(shape, bool)
     _organelles(rng, specimen, size, room, closed, seed)
     _vesicles(rng, specimen, size, room, closed, seed)
-    _microtubules(rng, specimen, size, room)
     species = cytosol(voxel_nm, seed) if species is None else species
     ice = _ice(rng, specimen)
     for share in np.unique(room[room > 0]):
@@ -120,10 +123,13 @@ def _organelles(rng, specimen: Specimen, size: np.ndarray, room: np.ndarray, clo
             box = blob.box(specimen, 8.0)
             if box is None:
                 continue
-            depth = blob.depth_nm(rng, specimen, box)
-            body = depth > -7
-            if body.sum() < 1000 or (closed[box] & body).any() or (room[box][body] < 1).mean() > 0.02:
+            depth = replace(blob, bumps_nm=0.0).depth_nm(rng, specimen, box)
+            if not _free(room[box], closed[box], depth):
                 continue
+            depth = blob.depth_nm(rng, specimen, box)
+            if not _free(room[box], closed[box], depth):
+                continue
+            body = depth > -7
             room[box][depth > -3] = 0.0
             room[box][depth > 3] = 0.75 if cristae else 0.25
             closed[box] |= body
@@ -132,6 +138,12 @@ def _organelles(rng, specimen: Specimen, size: np.ndarray, room: np.ndarray, clo
             if cristae:
                 _cristae(rng, specimen, box, depth, room, seed)
             break
+
+
+def _free(room: np.ndarray, closed: np.ndarray, depth: np.ndarray) -> bool:
+    """Whether an organelle has a body to speak of, and nothing but cytosol around it."""
+    body = depth > -7
+    return body.sum() >= 1000 and not (closed & body).any() and (room[body] < 1).mean() <= 0.02
 
 
 def _cristae(rng, specimen: Specimen, box, depth: np.ndarray, room: np.ndarray, seed: int) -> None:
@@ -173,33 +185,6 @@ def _vesicles(rng, specimen: Specimen, size: np.ndarray, room: np.ndarray, close
         wanted -= 1
         if not wanted:
             return
-
-
-def _microtubules(rng, specimen: Specimen, size: np.ndarray, room: np.ndarray) -> None:
-    """Hollow tubes, 25 nm wide, of 13 protofilaments with 4 nm between monomers, where they meet no membrane."""
-    for _ in range(60):
-        centre = rng.uniform(-0.35, 0.35, 3) * size
-        along = rng.standard_normal(3) * [0.15, 1, 1]
-        along /= np.linalg.norm(along)
-        z, y, x = (g - np.float32(c) for g, c in zip(specimen.grid(), centre, strict=True))
-        s = along[0] * z + along[1] * y + along[2] * x
-        bend = 5.0 * np.sin(s / rng.uniform(70, 140))
-        side = np.cross(along, [1.0, 0, 0])
-        side /= np.linalg.norm(side)
-        up = np.cross(along, side)
-        p = side[0] * z + side[1] * y + side[2] * x - bend
-        q = up[0] * z + up[1] * y + up[2] * x
-        radius = np.hypot(p, q)
-        body = radius < 14.5
-        inside = body & (room == 1)
-        if inside.sum() < 0.6 * body.sum() or (specimen.taken & inside).any():
-            continue
-        grain = 0.5 + 0.5 * np.cos(13 * np.arctan2(q, p)) * np.cos(np.pi * s / 4.0) ** 2
-        tube = np.exp(-0.5 * ((radius - 10.8) / 1.35) ** 2) * (0.65 + 0.5 * grain) * inside
-        specimen.values += (PROTEIN * tube).astype(np.float32)
-        specimen.taken |= inside & (radius > 7.5)
-        room[inside] = 0.0
-        return
 
 
 def _solutes(rng, specimen: Specimen, room: np.ndarray) -> None:
