@@ -136,6 +136,15 @@ def test_dark_and_transmitted_specimens_become_dense(upright):
     assert relative(100 * log.data, upright.data) < 1e-3
 
 
+def test_positivity_that_would_leave_nothing_is_noted():
+    stack = np.random.default_rng(4).normal(1000, 2, (21, ROWS, COLUMNS)) - seen(0.0, np.zeros((21, 2)))
+    said = {}
+    for contrast in ("bright", "dark"):
+        series = series_of(stack.astype(np.float32))
+        said[contrast] = " ".join(tomogram.prepare(series, mendem.Tv(), 28, density=Density(contrast)).notes)
+    assert "below zero and will be lost" in said["bright"] and "will be lost" not in said["dark"]
+
+
 def test_the_level_of_each_tilt_is_taken_off_and_gains_are_made_equal(upright):
     rng = np.random.default_rng(2)
     gains, levels = rng.uniform(0.5, 2, (21, 1, 1)), rng.uniform(-50, 50, (21, 1, 1))

@@ -86,6 +86,11 @@ def prepare(
     whole = Reconstruction(rows, geometry, method, device, surroundings)
     measured = whole.measured_method
     notes = (*series.notes, *_notes(series, measured, density, thickness, voxel_size))
+    if getattr(method, "positive", False) and _below_zero(rows):
+        notes = (
+            *notes,
+            "Most density is below zero and will be lost: choose the contrast dark or log, or no positivity.",
+        )
     record = {
         "schema": SCHEMA,
         "software": software_versions(),
@@ -264,6 +269,13 @@ def _ended(tomogram: Tomogram, begun: float, done: int) -> dict[str, Any]:
         "seconds": round(time.monotonic() - begun, 3),
         "notes": list(tomogram.notes),
     }
+
+
+def _below_zero(rows: AlignedRows) -> bool:
+    """Whether what stands out of noise is dark: by the mean of some slices in the middle."""
+    first = max(0, rows.count // 2 - 16)
+    profile = rows.read(first, min(first + 32, rows.count)).mean(0)
+    return float(profile.mean()) < -0.5 * float(profile.std())
 
 
 def _notes(
