@@ -24,6 +24,7 @@ LEVELS = {
     "blocks": 1,
     "noise_hash": 1,
     "stored": 1,
+    "pace": 1,
     "device": 1,
     "priors": 2,
     "physics": 2,

@@ -18,7 +18,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import mendem
-from mendem import Denoise, Frames, Image, Inpaint, Isotropic, MendemError, blocks, journal, streaming
+from mendem import Denoise, Frames, Image, Inpaint, Isotropic, MendemError, blocks, journal, pace, streaming
 from mendem.cli import main
 from mendem.io import ImageWriter
 from mendem.journal import Journal, Tally
@@ -29,9 +29,9 @@ import os, sys
 import torch
 torch.set_num_threads(1)
 import mendem
-from mendem import blocks, execution, journal
+from mendem import blocks, execution, pace
 blocks.BLOCK = blocks.VOLUME_BLOCK = 64
-journal.COST = 1e9  # these blocks are small: keep each at once
+pace.COST = 1e9  # these blocks are small: keep each at once
 name, log = sys.argv[1:]
 answers = execution.answers
 def noted(run, block, check):
@@ -278,7 +278,7 @@ def test_a_line_that_was_not_written_to_its_end_does_not_count(folder):
 
 def test_keeping_what_is_finished_takes_its_share_of_the_time_and_no_more(folder, monkeypatch):
     now, commits = [0.0], []
-    monkeypatch.setattr(journal, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with Journal("out.tif") as kept:
         kept.begin({}, None, {})
 
@@ -298,14 +298,14 @@ def test_keeping_what_is_finished_takes_its_share_of_the_time_and_no_more(folder
 
 def test_after_a_crash_of_the_system_only_what_is_on_the_disk_counts(folder, monkeypatch):
     def finished(boot: str) -> set[int]:
-        monkeypatch.setattr(journal, "_boot", lambda: boot)
+        monkeypatch.setattr(journal, "boot", lambda: boot)
         with contextlib.suppress(KeyboardInterrupt), Journal("out.tif") as found:
             done = set(found.done)
             raise KeyboardInterrupt
         return done
 
-    monkeypatch.setattr(journal, "COST", 1e-9)  # nothing is brought to the disk but the first, and what is asked for
-    monkeypatch.setattr(journal, "_boot", lambda: "before")
+    monkeypatch.setattr(pace, "COST", 1e-9)  # nothing is brought to the disk but the first, and what is asked for
+    monkeypatch.setattr(journal, "boot", lambda: "before")
     with contextlib.suppress(KeyboardInterrupt), Journal("out.tif") as written:
         written.begin({"results": {}}, None, {})
         for index in range(4):

@@ -14,23 +14,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from mendem.errors import MendemError
+from mendem.io.lines import Lines, boot, replace_file, sync_file
 from mendem.io.lock import Lock
-from mendem.io.output import plain_words
+from mendem.io.output import plain_words, remove_part
+from mendem.pace import Pace
 
 SUFFIX = ".mendem-run"
-#: Writing lines takes at most about this share of the time, and so does bringing everything to the disk: where blocks
-#: are fast, several are kept at once,
-COST = 0.01
-#: or as soon as arrays of so many bytes wait for it.
+#: Finished blocks are kept as soon as arrays of so many bytes wait for it, however fast the blocks are.
 WAITING_BYTES = 128 << 20
 
 _RUN, _ARRAYS, _LINES = "run.json", "run.npz", "blocks.jsonl"
@@ -46,25 +44,6 @@ class Tally:
     missing: int = 0
 
 
-class _Pace:
-    """What is done again and again, but takes no more than `COST` of the time."""
-
-    def __init__(self) -> None:
-        self._cost, self._ended = 0.0, time.monotonic()
-
-    @property
-    def due(self) -> bool:
-        return time.monotonic() - self._ended >= self._cost / COST
-
-    @contextmanager
-    def step(self) -> Iterator[None]:
-        """Around what takes time."""
-        began = time.monotonic()
-        yield
-        self._ended = time.monotonic()
-        self._cost = self._ended - began
-
-
 def folder_of(target: str | os.PathLike) -> str:
     """Where the journal of a result lies."""
     return os.path.realpath(target) + SUFFIX
@@ -78,8 +57,8 @@ def unfinished(target: str | os.PathLike) -> bool:
 def goes_on_with(target: str | os.PathLike, name: str | os.PathLike) -> bool:
     """Whether a file is a partial result of the unfinished run with this target."""
     try:
-        lines = _lines_of(folder_of(target))
-        return unfinished(target) and _is(name, next(x for x, _ in reversed(lines) if "delivered" in x)["delivered"])
+        lines = Lines(os.path.join(folder_of(target), _LINES)).read()
+        return unfinished(target) and _is(name, next(x for x in reversed(lines) if "delivered" in x)["delivered"])
     except (OSError, StopIteration):
         return False
 
@@ -111,7 +90,7 @@ class Journal:
 
     what: dict[str, Any] | None
     done: dict[int, Tally]
-    delivered: dict[str, list[int]]
+    delivered: dict[str, int]
     _decided: Any
     _added: int
     _secured: int
@@ -124,7 +103,8 @@ class Journal:
         self.durable: Callable[[], None] = lambda: None
         self._pending: dict[int, tuple[Tally, np.ndarray | None, float]] = {}
         self._needed: Collection[int] = ()
-        self._writing, self._securing = _Pace(), _Pace()
+        self._writing, self._securing = Pace(), Pace()
+        self._lines = Lines(self._file(_LINES))
         with plain_words(self.path):
             with suppress(FileExistsError):
                 os.mkdir(self.folder)
@@ -148,9 +128,9 @@ class Journal:
         with plain_words(self.path):
             with open(self._file(_ARRAYS), "wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
-                _sync(file)
-            self._append([{"resumed": 0, "boot": _boot()}])
-            self._replace(_RUN, json.dumps({"what": what, "decided": decided}, indent=1).encode())
+                sync_file(file)
+            self._lines.append([{"resumed": 0, "boot": boot()}])
+            replace_file(self._file(_RUN), json.dumps({"what": what, "decided": decided}, indent=1).encode())
         self.what = dict(what)
 
     def go_on(self) -> None:
@@ -158,7 +138,8 @@ class Journal:
         self.resumed += 1
         if hasattr(os, "sync"):
             os.sync()  # what a process that was killed had put
-        self._append([{"durable": len(self.done)}, {"resumed": self.resumed, "boot": _boot()}], sync=True)
+        with plain_words(self.path):
+            self._lines.append([{"durable": len(self.done)}, {"resumed": self.resumed, "boot": boot()}], sync=True)
 
     def clear(self, names: Collection[str | os.PathLike]) -> None:
         """Remove whatever is there, unfinished results of these names included."""
@@ -169,7 +150,7 @@ class Journal:
                     with suppress(FileNotFoundError):
                         os.remove(self._file(name))
         for name in {*results.values(), *map(os.path.realpath, names)}:
-            _remove_part(name)
+            remove_part(name)
         self._forget()
 
     def arrays(self, index: int) -> np.ndarray:
@@ -215,7 +196,7 @@ class Journal:
                 with open(self._file(f"{index}.npy"), "r+b") as file:
                     os.fsync(file.fileno())
             self._fresh.clear()
-            self._append([{"durable": len(self.done) + self._added}], sync=True)
+            self._lines.append([{"durable": len(self.done) + self._added}], sync=True)
             self._secured = self._added
             for index in self._kept - set(self._needed):
                 os.remove(self._file(f"{index}.npy"))
@@ -232,7 +213,7 @@ class Journal:
                     os.replace(self._file("new.npy"), self._file(f"{index}.npy"))
                     self._kept.add(index)
                     self._fresh.add(index)
-            self._append(
+            self._lines.append(
                 [{"block": i, **asdict(t), "seconds": self.seconds + s} for i, (t, _, s) in self._pending.items()]
             )
         self._added += len(self._pending)
@@ -241,7 +222,8 @@ class Journal:
     def deliver(self, parts: Mapping[str, str]) -> None:
         """A partial result takes the name of the whole one: results, and where they lie unfinished."""
         self.delivered = {os.path.realpath(name): _identity(part) for name, part in parts.items()}
-        self._append([{"delivered": self.delivered}], sync=True)
+        with plain_words(self.path):
+            self._lines.append([{"delivered": self.delivered}], sync=True)
         self._partial = True
 
     def present(self) -> bool:
@@ -288,13 +270,13 @@ class Journal:
         except (OSError, ValueError, KeyError):
             return
         with plain_words(self.path):
-            lines = _lines_of(self.folder)
-            boots = [line["boot"] for line, _ in lines if "boot" in line]
-            if not (boots and boots[-1] and boots[-1] == _boot()):  # what was written last may be lost
-                while lines and "block" in lines[-1][0]:
+            lines = self._lines.read()
+            boots = [line["boot"] for line in lines if "boot" in line]
+            if not (boots and boots[-1] and boots[-1] == boot()):  # what was written last may be lost
+                while lines and "block" in lines[-1]:
                     lines.pop()
-            os.truncate(self._file(_LINES), lines[-1][1] if lines else 0)
-        for line, _ in lines:
+            self._lines.cut(len(lines))
+        for line in lines:
             if "block" in line:
                 index, self.seconds = line.pop("block"), line.pop("seconds")
                 self.done[index] = Tally(**line)
@@ -303,72 +285,12 @@ class Journal:
         names = [name.removesuffix(".npy") for name in os.listdir(self.folder) if name.endswith(".npy")]
         self._kept = {int(name) for name in names if name.isdigit()}
 
-    def _append(self, lines: Collection[Mapping[str, Any]], sync: bool = False) -> None:
-        with plain_words(self.path), open(self._file(_LINES), "ab") as file:
-            file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-            if sync:
-                _sync(file)
-                _sync_folder(self.folder)
 
-    def _replace(self, name: str, content: bytes) -> None:
-        with open(self._file("new"), "wb") as file:
-            file.write(content)
-            _sync(file)
-        os.replace(self._file("new"), self._file(name))
-        _sync_folder(self.folder)
-
-
-def _lines_of(folder: str) -> list[tuple[dict[str, Any], int]]:
-    """The lines that were written to their end, and where each ends, in bytes."""
-    with open(os.path.join(folder, _LINES), "rb") as file:
-        whole = [line for line in file.read().splitlines(True) if line.endswith(b"\n")]
-    ends = np.cumsum([len(line) for line in whole]).tolist()
-    return [(json.loads(line), end) for line, end in zip(whole, ends, strict=True)]
-
-
-def _boot() -> str:
-    """What this start of this machine is called; empty where that is unknown."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def _is(name: str | os.PathLike, delivered: Mapping[str, list[int]]) -> bool:
+def _is(name: str | os.PathLike, delivered: Mapping[str, int]) -> bool:
     place = os.path.realpath(name)
     return place in delivered and os.path.exists(place) and _identity(place) == delivered[place]
 
 
-def _identity(path: str) -> list[int]:
+def _identity(path: str) -> int:
     """What a file or folder keeps when it is moved on its disk."""
-    status = os.stat(path)
-    return [status.st_dev, status.st_ino]
-
-
-def _remove_part(target: str) -> None:
-    """Remove an unfinished result, if there is one that nobody writes."""
-    part = f"{target}.part"
-    if not os.path.lexists(part):
-        return
-    with plain_words(target):
-        lock = Lock(f"{part}.lock", f"{part} is being written by another process; wait until it has ended")
-        if os.path.isdir(part) and not os.path.islink(part):
-            shutil.rmtree(part)
-        else:
-            os.remove(part)
-        lock.release()
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(path: str) -> None:
-    if os.name == "posix":  # elsewhere folders are not opened
-        number = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+    return os.stat(path).st_ino

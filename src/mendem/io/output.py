@@ -174,6 +174,16 @@ class PartFile:
             raise MendemError(f"{self.target} exists{what_then}")
 
 
+def remove_part(target: str) -> None:
+    """Remove what a run that could be continued has left of an output, if nobody writes it."""
+    part = f"{target}.part"
+    if os.path.lexists(part):
+        with plain_words(target):
+            lock = Lock(f"{part}.lock", f"{part} is being written by another process; wait until it has ended")
+            _remove(part)
+            lock.release()
+
+
 def _remove(path: str) -> None:
     """Remove a file or a folder, if there is one."""
     if os.path.isdir(path) and not os.path.islink(path):
