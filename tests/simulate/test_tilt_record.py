@@ -159,6 +159,8 @@ def test_what_cannot_be_recorded_is_refused():
     data = volume(np.zeros((8, 16, 16)))
     with pytest.raises(MendemError, match="voxel size"):
         record(replace(data, voxel_size=VoxelSize.unknown(3)), continuous(), SHARP)
+    with pytest.raises(MendemError, match="not finite"):
+        record(volume(np.full((8, 16, 16), np.nan)), continuous(), SHARP)
     with pytest.raises(MendemError, match="dose"):
         record(data, continuous(), SHARP, dose=0)
     with pytest.raises(MendemError, match="not negative"):

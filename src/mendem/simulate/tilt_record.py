@@ -89,12 +89,15 @@ def record(
     Raises
     ------
     MendemError
-        A volume without three axes or voxel size, or a dose that is not positive.
+        A volume without three axes, voxel size or finite values, or a dose that is not positive.
     """
     if volume.axes != ("z", "y", "x") or volume.voxel_size is None or volume.voxel_size.nm[-1] is None:
         raise MendemError("a tilt series is simulated of a volume with the axes z, y, x and a voxel size")
     if not (math.isfinite(dose) and dose > 0):
         raise MendemError(f"the dose is a positive number, not {dose}")
+    data = np.asarray(volume.data, np.float32)
+    if not np.isfinite(data).all():
+        raise MendemError(f"{volume.source or 'the volume'} holds values that are not finite numbers; replace them first")
     pixel_nm = float(volume.voxel_size.nm[-1])
     cryo = isinstance(beam, PhaseContrast)
     extended = cryo if surroundings is None else surroundings
@@ -103,12 +106,12 @@ def record(
     depth, height, width = volume.shape
     shifts = rng.normal(0, stage.jitter_px, (count, 2)) if stage.jitter_px else np.zeros((count, 2))
     gains = np.exp(rng.normal(0, stage.gain_drift, count))
-    gains /= gains[scheme.order.index(0)]
+    gains[scheme.order.index(0)] = 1.0
     backgrounds = rng.normal(0, stage.background_drift, count)
     axis = stage.axis_angle_deg + stage.axis_error_deg
     rim = beam.reach_px(pixel_nm) if isinstance(beam, PhaseContrast) else 3
     margin = _margin(height, width, axis, float(np.abs(shifts).max()) + rim)
-    projections = _project(np.asarray(volume.data, np.float32), scheme.angles, margin, extended)
+    projections = _project(data, scheme.angles, margin, extended)
     frames = np.empty((count, height, width), np.float32)
     for tilt, angle in enumerate(scheme.angles):
         raw = _on_detector(projections[tilt] * np.float32(pixel_nm), axis, shifts[tilt])
@@ -135,7 +138,8 @@ def record(
     }  # fmt: skip
     truth = {
         "axis_angle_deg": axis, "shifts_px": tuple((float(y), float(x)) for y, x in shifts),
-        "gains": tuple(gains.tolist()), "backgrounds": tuple(added.tolist()), "counts_per_brightness_nm": scale,
+        "gains": tuple(gains.tolist()), "backgrounds": tuple(added.tolist()),
+        **({} if cryo else {"counts_per_brightness_nm": scale}),
         "surroundings": extended, "seed": seed, "dose": dose, "beam": type(beam).__name__, "optics": optics,
         "volume": volume.metadata.get("simulated", {}),
     }  # fmt: skip
