@@ -97,7 +97,7 @@ def record(
         raise MendemError(f"the dose is a positive number, not {dose}")
     data = np.asarray(volume.data, np.float32)
     if not np.isfinite(data).all():
-        raise MendemError(f"{volume.source or 'the volume'} holds values that are not finite numbers; replace them first")
+        raise MendemError(f"{volume.source or 'the volume'} has values that are not finite; replace them first")
     pixel_nm = float(volume.voxel_size.nm[-1])
     cryo = isinstance(beam, PhaseContrast)
     extended = cryo if surroundings is None else surroundings
