@@ -321,7 +321,7 @@ def aims(result: dict) -> list[tuple[str, str, str]]:
                 _met(float(np.mean(ahead)) >= AIM_SHAKEN),
             )
         )
-    off = [abs(t[4] - 1) for t in _textures(result["rows"])]
+    off = [abs(t[5] - 1) for t in _textures(result["rows"])]
     off_sample = [abs(t[-1] - 1) for t in _textures(result["rows"]) if t[-1] is not None]
     said = f"mean {number(100 * float(np.mean(off)), 0)} %, one sample {number(100 * float(np.mean(off_sample)), 0)} %"
     lines.append(("isotropic, texture along over across z within 5 % of the truth's", said, _met(max(off) <= 0.05)))

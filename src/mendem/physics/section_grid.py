@@ -32,7 +32,7 @@ class SectionGrid:
     @property
     def height(self) -> int:
         """Planes of the result."""
-        return max(1, round((self.count - 1) * self.spacing + self.width))
+        return round(self.start(self.count - 1) + self.width)
 
     @property
     def single(self) -> bool:
@@ -42,7 +42,7 @@ class SectionGrid:
     def start(self, section: int) -> float:
         """Where a section begins, in planes."""
         start = section * self.spacing
-        return float(int(start + 0.5)) if self.single else start
+        return float(round(start)) if self.single else start  # halves to the even plane: up and down in turn
 
     def section_at(self, plane: float) -> float:
         """Where a plane lies, in sections: a whole number in the middle of one."""

@@ -29,6 +29,8 @@ MATCHED = 15.0
 NO_MOVE = 0.005
 #: Sections blurrier than this sigma in pixels, or damaged over more than this share, count as missing.
 TOO_BLURRED, TOO_DAMAGED = 4.0, 0.5
+#: A section with so many times the contrast of those around it, or this part of it, shows something else.
+ODD_CONTRAST = 2.5
 #: Sections of which less than this share is finite are blank.
 FINITE = 0.5
 
@@ -81,6 +83,12 @@ def inspect_stack(
         at = _left(count, reasons)
         shift, peak = _shifts(seen, at, check)
     levels = section_levels(seen.reduced[at], shift / seen.factor, at, check)
+    empty = at[_odd_contrast(levels.log_gain)]
+    if 0 < len(empty) < len(at) - FEWEST:
+        reasons |= dict.fromkeys(empty.tolist(), "has far less or far more contrast than its neighbours")
+        at = _left(count, reasons)
+        shift, peak = _shifts(seen, at, check)
+        levels = section_levels(seen.reduced[at], shift / seen.factor, at, check)
     damage = _damage(seen, image, at, shift, levels, check) if repair else {}
     reasons |= {
         i: f"is damaged over {100 * place.share:.0f} % of it"
@@ -123,6 +131,13 @@ def inspect_stack(
         tuple(noise_to_signal(seen.power[at]).tolist()) if focus else (),
         _notes(reasons, moves, gain, offset / max(levels.spread, 1e-30), blur, damage, gaps),
     )
+
+
+def _odd_contrast(log_gain: np.ndarray) -> np.ndarray:
+    """Places of sections whose contrast is so unlike that of those around them that they show something else."""
+    from scipy.ndimage import median_filter
+
+    return np.flatnonzero(np.abs(log_gain - median_filter(log_gain, 7, mode="nearest")) > np.log(ODD_CONTRAST))
 
 
 def _left(count: int, reasons: dict[int, str]) -> np.ndarray:
