@@ -43,7 +43,9 @@ def make(side: int, path: str) -> None:
 
 
 def method(name: str, path: str) -> dict:
-    """Seconds, peak memory above that before, and PSNR of one method."""
+    """Seconds, peak memory above that before, PSNR and threads of one method."""
+    import torch
+
     truth = np.load(path)
     sections, _ = SAMPLING.record(truth)
     planes = np.s_[:]
@@ -66,8 +68,8 @@ def method(name: str, path: str) -> dict:
     peak = peak_bytes() - before
     if name == "plug-in":
         seconds *= truth.shape[1] / SAMPLED
-        return {"seconds": seconds, "peak": peak, "PSNR": psnr(result, truth[:, planes])}
-    return {"seconds": seconds, "peak": peak, "PSNR": psnr(result, truth)}
+    wanted = truth[:, planes] if name == "plug-in" else truth
+    return {"seconds": seconds, "peak": peak, "PSNR": psnr(result, wanted), "threads": torch.get_num_threads()}
 
 
 def _mendem(sections, budget):
@@ -110,7 +112,7 @@ def page(result: dict) -> list[str]:
         f"{side}³ voxels of simulated neuropil from {side // FACTOR} averaged sections of {side} x {side}, in memory, "
         "the library loaded and the weights read, each method in a process of its own. Peak: above what was resident "
         f"before. Plane by plane sampling was run on {SAMPLED} planes xz and its time is told for all "
-        f"{side}; one sample of each plane, {EVALUATIONS} evaluations.",
+        f"{side}; one sample of each plane, {EVALUATIONS} evaluations. Threads: {result['rows'][0]['threads']}.",
         table(("method", "seconds", "peak (MB)", "PSNR (dB)"), rows),
     ]
 
