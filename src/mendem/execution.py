@@ -130,7 +130,7 @@ def execute(
         summary.partial = True
         if journal is not None:
             journal.commit()
-        if latest is not None:
+        if latest is not None and run.grid is None:  # of a volume nothing of an unfinished block is kept
             summary.evaluations += latest[1].tally.evaluations
         assembly.stop(None if latest is None else latest[1].arrays)
     except BaseException:

@@ -88,7 +88,7 @@ def volume_in_dtype(run: Run, block: Block, result: np.ndarray, dtype: np.dtype)
     """A part of a volume in another pixel type; sections that are kept are exact in the input's own type."""
     converted = to_dtype(result, dtype)
     assert run.grid is not None
-    if run.plan.keep and dtype != np.float32:
+    if run.plan.keep:
         top, left = run.region[0], run.region[2]
         rows, columns = ((a + first, b + first) for (a, b), first in ((block.rows, top), (block.columns, left)))
         for section in run.grid.measured(*block.planes):

@@ -9,7 +9,7 @@ from scipy import ndimage
 import mendem
 from mendem import Image, Isotropic, VoxelSize
 from mendem.errors import MendemError
-from mendem.simulate import tissue_volume
+from mendem.simulate import sample_sections, tissue_volume
 
 PLAIN = {"align": False, "contrast": False, "focus": False, "repair": False, "noise": 0}
 
@@ -61,6 +61,24 @@ def test_skipped_sections_come_back_bit_for_bit_in_their_own_type(truth):
     assert result.image.dtype == np.uint16 and result.image.shape == (57, 64, 64)
     assert np.array_equal(result.image.data[::8], sections)
     assert np.abs(result.std.data[::8]).max() == 0 and result.std.data[4::8].min() > 0
+
+
+def test_skipped_sections_are_exact_in_a_file_of_floats_too(truth, tmp_path):
+    sections = np.rint(truth[::8] * 200).astype(np.uint16)
+    task = Isotropic(sampling="skip", noise=0)
+    mendem.restore_file(volume(sections, 64.0), tmp_path / "out.tif", task, dtype="float32", budget="preview")
+    assert np.array_equal(np.asarray(mendem.read(tmp_path / "out.tif").data)[::8], sections)
+
+
+def test_a_section_that_shows_nothing_does_not_spoil_the_others():
+    sections, whole = sample_sections((24, 64, 64))
+    whole = np.asarray(whole.data, np.float64)
+    errors = {}
+    for contrast in (True, False):
+        result = mendem.restore(sections, Isotropic(contrast=contrast), budget="preview")
+        errors[contrast] = np.sqrt(np.mean((result.image.data - whole) ** 2))
+        assert result.provenance["found"]["sections"]["missing"] == [8]
+    assert errors[True] < 1.1 * errors[False]
 
 
 def test_what_lies_between_skipped_sections_is_better_than_either_interpolation(truth):
@@ -161,7 +179,15 @@ def test_what_cannot_be_made_isotropic_is_said_in_one_sentence(image, settings, 
 
 
 @pytest.mark.parametrize(
-    "settings", [{"factor": 0.5}, {"factor": "much"}, {"target_voxel": "five"}, {"sampling": "some"}, {"thickness": 2}]
+    "settings",
+    [
+        {"factor": 0.5},
+        {"factor": "much"},
+        {"factor": None},
+        {"target_voxel": "five"},
+        {"sampling": "some"},
+        {"thickness": 2},
+    ],
 )
 def test_wrong_parameters_are_refused(settings):
     with pytest.raises(MendemError, match=next(iter(settings))):

@@ -62,10 +62,10 @@ class Isotropic(Task):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "noise", checked_noise(self.noise))
-        if isinstance(self.factor, str) and self.factor != "auto":
+        if self.factor != "auto":
             try:
                 object.__setattr__(self, "factor", float(self.factor))
-            except ValueError:
+            except (ValueError, TypeError):
                 raise MendemError(f"factor is {self.factor!r}, but must be auto or a number from 1") from None
         if self.target_voxel:
             _length_nm(self.target_voxel)
