@@ -321,6 +321,11 @@ def aims(result: dict) -> list[tuple[str, str, str]]:
                 _met(float(np.mean(ahead)) >= AIM_SHAKEN),
             )
         )
+    stripes = [w["five neighbours, both: y over x"] / w["truth: y over x"] for w in result["ways"]]
+    if stripes:
+        worst = max(abs(s - 1) for s in stripes)
+        aim = "isotropic, no stripes: texture along y over x within 5 % of the truth's"
+        lines.append((aim, f"{100 * worst:.0f} % at most", _met(worst <= 0.05)))
     off = [abs(t[5] - 1) for t in _textures(result["rows"])]
     off_sample = [abs(t[-1] - 1) for t in _textures(result["rows"]) if t[-1] is not None]
     said = f"mean {number(100 * float(np.mean(off)), 0)} %, one sample {number(100 * float(np.mean(off_sample)), 0)} %"

@@ -29,7 +29,7 @@ def run(settings: Settings) -> dict:
         path = str(Path(folder) / "truth.npy")
         measured("benchmarks.isotropic_cost:make", side, path)
         rows = []
-        for method in ("trilinear", "cubic", "preview", "balanced", "best", "plug-in"):
+        for method in ("trilinear", "cubic", "preview", "balanced", "plug-in"):
             rows.append({"method": method, **measured("benchmarks.isotropic_cost:method", method, path)})
             settings.say(f"{method}: {rows[-1]['seconds']:.1f} s")
     return {"side": side, "rows": rows, "torch": torch_alone()}
@@ -122,6 +122,5 @@ NAMES = {
     "cubic": "cubic spline (SciPy)",
     "preview": "mendem, preview",
     "balanced": "mendem, balanced",
-    "best": "mendem, best",
     "plug-in": f"plug-in sampling, {EVALUATIONS} evaluations a plane",
 }

@@ -24,7 +24,7 @@ from mendem.physics.section_grid import SectionGrid
 from mendem.physics.sections import Sections
 from mendem.priors.condition import FRAME_DISTANCE, Condition, unturn_image
 from mendem.priors.prior import never
-from mendem.sampling import END_LEVEL, TURN_ORDER, Budget, chain, noise_levels, start_level
+from mendem.sampling import END_LEVEL, Budget, chain, noise_levels, start_level
 from mendem.slices import SAMPLES_FOR_SPREAD, BlockEstimate
 
 #: Directions in which planes are asked for: along x, and along y.
@@ -32,6 +32,9 @@ XZ, YZ = "xz", "yz"
 
 #: Symmetries of each direction, and evaluations of a sample, by budget.
 BUDGETS = {"preview": Budget(1, 4), "balanced": Budget(1, 8), "best": Budget(4, 16)}
+
+#: Symmetries in the order in which they are spent: a plane along z may be mirrored, but its axes do not change places.
+MIRRORS = (0, 3, 1, 2)
 
 #: Normalised intensities beyond this are left as they were measured.
 BRIGHTEST = 30.0
@@ -49,7 +52,7 @@ def volume_estimates(
     budget = BUDGETS[run.options.budget]
     # A sample is drawn with its surroundings, which the next step of the chain looks at.
     part = _Part.read(run, block, run.options.samples > 0, check)
-    turns = TURN_ORDER[: budget.turns]
+    turns = MIRRORS[: budget.turns]
     asked = sum(len(part.batches(d)) for d in directions)
     total = asked + run.options.samples * budget.steps
     spent = 0
