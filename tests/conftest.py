@@ -11,6 +11,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_precision() -> None:
+    """All processes of the tests compute in the same precision: a busy machine may choose differently in each."""
+    from mendem.device import choose_dtype
+
+    os.environ.setdefault("MENDEM_PRECISION", str(choose_dtype("cpu")).removeprefix("torch."))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The top of the repository."""

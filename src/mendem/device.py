@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import cache
 from typing import TYPE_CHECKING
@@ -26,9 +27,18 @@ def choose_device(name: str) -> str:
 
 @cache
 def choose_dtype(device: str) -> torch.dtype:
-    """bfloat16 where a small convolution runs faster in it than in float32, else float32."""
+    """bfloat16 where a small convolution runs faster in it than in float32, else float32.
+
+    The environment variable ``MENDEM_PRECISION`` says which instead: then a busy machine decides nothing, and
+    results of the same machine are the same bit for bit. `MendemError` where it is neither.
+    """
     import torch
 
+    stated = os.environ.get("MENDEM_PRECISION", "")
+    if stated not in ("", "float32", "bfloat16"):
+        raise MendemError(f"MENDEM_PRECISION is {stated!r}, but must be float32 or bfloat16")
+    if stated:
+        return getattr(torch, stated)
     if device == "mps":
         return torch.float32
     x = torch.zeros((1, 64, 128, 128), device=device).to(memory_format=torch.channels_last)
