@@ -125,14 +125,12 @@ class _Part:
     beyond: Tensor
     operator: Sections
     noise: dict[str, NoiseModel]
-    sections: tuple[int, ...]
     grid: SectionGrid
     low: int
     rows: tuple[int, int]
     columns: tuple[int, int]
     window: tuple[slice, slice]
     kept: tuple[slice, slice, slice]
-    device: str
     keep: bool
     frames: int
 
@@ -187,14 +185,12 @@ class _Part:
                 XZ: replace(noise, correlation=(0.0, cx)),
                 YZ: replace(noise, correlation=(0.0, cy), scan_line=0.0),
             },
-            sections=sections,
             grid=grid,
             low=low,
             rows=rows,
             columns=columns,
             window=(window[0], window[1]),
             kept=(kept[0], kept[1], kept[2]),
-            device=run.device,
             keep=run.plan.keep or noise.absent,
             frames=run.prior.frames,
         )
@@ -279,7 +275,7 @@ class _Part:
             for (first, _), w in zip((self.rows, self.columns), self.window, strict=True)
         )
         planes = range(self.low, self.low + self.shape[0])
-        return torch.stack([normal(seed, number, 0, z, rows, columns, self.device) for z in planes])
+        return torch.stack([normal(seed, number, 0, z, rows, columns, self.pixels.device) for z in planes])
 
     def estimate(
         self,
