@@ -10,7 +10,6 @@ from mendem.physics.mask import Mask
 from mendem.physics.noise import NoiseModel
 from mendem.physics.observation import Observation
 from mendem.physics.operator import conjugate_gradient
-from mendem.physics.tilt import TiltProjection
 from mendem.priors.condition import Condition
 from mendem.priors.gaussian import GaussianPrior
 from mendem.priors.prior import Coverage, never
@@ -44,13 +43,12 @@ def exact_posterior_mean(prior, observation):
     return conjugate_gradient(normal, rhs, torch.zeros_like(rhs), 4000, 1e-6)
 
 
-@pytest.mark.parametrize("name", ["mask", "blur", "tilt"])
+@pytest.mark.parametrize("name", ["mask", "blur"])
 def test_sampling_approaches_the_exact_posterior_for_every_operator(name):
     kept = (torch.rand(SHAPE, generator=torch.Generator().manual_seed(3)) > 0.3).float()
     operator = {
         "mask": Mask(kept),
         "blur": Blur.gaussian(SHAPE, 3.0),
-        "tilt": TiltProjection(tuple(np.arange(-60.0, 61.0, 6.0)), SHAPE),
     }[name]
     prior = GaussianPrior()
     x = truth(prior)

@@ -10,7 +10,6 @@ from mendem.physics.blur import STD_PER_FWHM, Blur
 from mendem.physics.mask import Mask
 from mendem.physics.operator import prox_by_cg
 from mendem.physics.skipped_rows import SkippedRows
-from mendem.physics.tilt import TiltProjection
 
 SHAPE = (48, 56)
 
@@ -22,7 +21,6 @@ def operators():
         "mask": Mask(kept),
         "blur": Blur.gaussian(SHAPE, 3.0),
         "slanted blur": slanted_blur(),
-        "tilt": TiltProjection(tuple(np.arange(-60.0, 61.0, 4.0)), SHAPE),
         "block": BlockMean((4, 2)),
         "rows": SkippedRows(4, SHAPE[0], offset=2),
     }
@@ -36,7 +34,7 @@ def slanted_blur():
     return Blur(torch.exp(-2 * torch.pi**2 * width) * shift, (4.0, 1.5, 2.0))
 
 
-@pytest.fixture(params=["identity", "mask", "blur", "slanted blur", "tilt", "block", "rows"])
+@pytest.fixture(params=["identity", "mask", "blur", "slanted blur", "block", "rows"])
 def operator(request):
     return operators()[request.param]
 
@@ -71,30 +69,6 @@ def test_the_blur_agrees_with_scipy():
     want = gaussian_filter(x.numpy(), 4.0 * STD_PER_FWHM, mode="wrap", truncate=8)
     # SciPy samples the Gaussian, this one is exact in Fourier space: they differ by the aliasing of a narrow kernel.
     assert np.abs(got.numpy() - want).max() < 2e-4
-
-
-def test_the_untilted_projection_sums_along_z():
-    x = noise((2, *SHAPE), 1)
-    got = TiltProjection((0.0,), SHAPE).forward(x)
-    assert torch.allclose(got[:, 0], x.sum(-2), atol=1e-4)
-
-
-def test_mass_is_kept_while_the_object_stays_inside():
-    x = torch.zeros(SHAPE)
-    x[20:28, 24:32] = 1.0
-    data = TiltProjection(tuple(np.arange(-70.0, 71.0, 10.0)), SHAPE).forward(x)
-    assert torch.allclose(data.sum(-1), x.sum().expand(data.shape[0]), rtol=1e-5)
-
-
-def test_the_centre_of_mass_of_a_point_follows_a_sinusoid():
-    x = torch.zeros(SHAPE)
-    x[30, 40] = 1.0
-    angles = np.arange(-60.0, 61.0, 15.0)
-    data = TiltProjection(tuple(angles), SHAPE).forward(x)
-    place = (data * torch.arange(SHAPE[1])).sum(-1) - (SHAPE[1] - 1) / 2
-    theta = np.radians(angles)
-    want = (40 - (SHAPE[1] - 1) / 2) * np.cos(theta) + (30 - (SHAPE[0] - 1) / 2) * np.sin(theta)
-    assert np.abs(place.numpy() - want).max() < 1e-4
 
 
 def test_a_mask_lifts_unmeasured_pixels_as_unreliable():
