@@ -19,6 +19,8 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
 def read(path: PathOrPaths) -> list[LayerData]:
     """One layer for each file; large ones stay on disk, and an OME-Zarr of several levels is a multiscale layer.
 
+    A stack whose tilt angles lie beside it, or in its header, is a tilt series (`napari_mendem.tilt_layers`).
+
     What cannot be read is a notification, and the other files still open.
     """
     from napari.utils.notifications import show_error
@@ -46,9 +48,10 @@ def _layer(path: str) -> LayerData:
     from mendem.io import read as read_image
     from mendem.io import read_levels
     from napari_mendem.layers import layer_from_image
+    from napari_mendem.tilt_layers import opened
 
     if not os.path.isdir(path):
-        return layer_from_image(read_image(path))
+        return opened(read_image(path))
     levels = read_levels(path)
     image = levels[0] if len(levels) > 1 else read_image(path)
     data, kwargs, kind = layer_from_image(image)

@@ -25,6 +25,10 @@ PREALIGNED = (".preali", "_preali")
 Path = str | os.PathLike
 
 
+class NoAngles(MendemError):
+    """Nothing beside a stack, or in its header, says at which angles it was recorded."""
+
+
 def read_tilt_series(
     path: Path,
     tilts: Path | Sequence[float] | None = None,
@@ -61,8 +65,27 @@ def read_tilt_series(
     MendemError
         The stack or a file beside it cannot be read, no angles are found, or they are not those of this stack.
     """
-    path = os.fspath(path)
-    found = Gathered(as_tilts(io.read(path), voxel_size))
+    return gather_tilts(io.read(os.fspath(path)), tilts, alignment, exclude, axis_angle, offset, voxel_size)
+
+
+def gather_tilts(
+    image: Image,
+    tilts: Path | Sequence[float] | None = None,
+    alignment: Path | None = None,
+    exclude: Iterable[int] = (),
+    axis_angle: float | None = None,
+    offset: float = 0.0,
+    voxel_size: VoxelSize | None = None,
+) -> TiltSeries:
+    """As `read_tilt_series` for a stack that is open; files are looked for beside ``image.source``.
+
+    Raises
+    ------
+    MendemError
+        As there; `NoAngles` where none are found.
+    """
+    path = image.source
+    found = Gathered(as_tilts(image, voxel_size))
     beside, mark = _beside(path)
     listed = angles = None
     if isinstance(tilts, str | os.PathLike):
@@ -94,7 +117,7 @@ def read_tilt_series(
         take_mdoc(found, mdoc, needed=found.angles is None)
     take_header(found)
     if found.angles is None:
-        raise MendemError(
+        raise NoAngles(
             f"no tilt angles are known for {path}: put a .tlt, .rawtlt or .mdoc of the same name beside it, or give "
             "their file (--tilts)"
         )
