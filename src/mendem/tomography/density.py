@@ -61,6 +61,12 @@ class Density:
             return -scale * np.log(np.maximum(values / np.float32(level), DARKEST))
         return (-scale if self.contrast == "dark" else scale) * (values - np.float32(level))
 
+    def pixels(self, density: np.ndarray, level: float, scale: float = 1.0) -> np.ndarray:
+        """The inverse of `of`: pixel values, float32, of a density."""
+        if self.contrast == "log":
+            return np.float32(level) * np.exp(-density.astype(np.float32) / np.float32(scale))
+        return np.float32(level) + density.astype(np.float32) / np.float32(-scale if self.contrast == "dark" else scale)
+
     def levels(self, series: TiltSeries) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Level and scale of each tilt of `TiltSeries.used`, in its order; one tilt is held in memory at a time.
 
