@@ -31,6 +31,8 @@ from mendem.tomography.wbp import Wbp
 AXES = ("z", "y", "x")
 #: Slices that are finished and written together, at least; what an interrupted run loses at most.
 STRIP = 32
+#: What is said where positivity would leave nothing.
+MOST_IS_LOST = "Most density is below zero and will be lost: choose the contrast dark or log, or no positivity."
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,9 @@ def prepare(
     geometry = SliceGeometry(angles, (depth, rows.width), rows.width)
     whole = Reconstruction(rows, geometry, method, device, surroundings)
     measured = whole.measured_method
-    notes = (*series.notes, *_notes(series, measured, density, thickness, voxel_size))
-    if getattr(method, "positive", False) and _below_zero(rows):
-        notes = (
-            *notes,
-            "Most density is below zero and will be lost: choose the contrast dark or log, or no positivity.",
-        )
+    notes = notes_of(series, measured, density, thickness, voxel_size)
+    if getattr(method, "positive", False) and below_zero(rows):
+        notes = (*notes, MOST_IS_LOST)
     record = {
         "schema": SCHEMA,
         "software": software_versions(),
@@ -161,9 +160,9 @@ def reconstruct(
     begun = time.monotonic()
     tomogram = prepare(series, method, thickness, **settings)
     volume = np.empty(tomogram.shape, np.float32)
-    for first, block in _blocks(tomogram, 1, progress, cancel_check(cancel)):
+    for first, block in blocks_of(tomogram, 1, progress, cancel_check(cancel)):
         volume[:, first : first + block.shape[1]] = block
-    record = _ended(tomogram, begun, tomogram.shape[1])
+    record = ended(tomogram, begun, tomogram.shape[1])
     return Image(volume, AXES, tomogram.voxel_size, {"mendem": record, "notes": list(tomogram.notes)}, series.name)
 
 
@@ -206,12 +205,12 @@ def reconstruct_file(
     tomogram = prepare(series, method, thickness, **settings)
     depth, rows, width = tomogram.shape
     like = tomogram.shape, np.float32, AXES, tomogram.voxel_size
-    record, done = _ended(tomogram, begun, rows), 0
+    record, done = ended(tomogram, begun, rows), 0
     with open_writer(target, *like, record, None, overwrite, ome_zarr=ome_zarr) as writer:
         started(tomogram)
         multiple = 1 if writer.chunks is None else writer.chunks[1]
         with suppress(Cancelled):
-            for first, block in _blocks(tomogram, multiple, progress, cancel_check(cancel)):
+            for first, block in blocks_of(tomogram, multiple, progress, cancel_check(cancel)):
                 writer.put_box(0, first, 0, block)
                 done = first + block.shape[1]
         if not done:
@@ -220,15 +219,19 @@ def reconstruct_file(
             nothing = np.full((1, rows - done, width), np.nan, np.float32)
             for z in range(depth):
                 writer.put_box(z, done, 0, nothing)
-        record = _ended(tomogram, begun, done)
+        record = ended(tomogram, begun, done)
         writer.set_provenance(record)
     return record
 
 
-def _blocks(
+def blocks_of(
     tomogram: Tomogram, multiple: int, progress: Callable[[Progress], None], check: Callable[[], None]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """`Reconstruction.blocks`, watched: progress counts the slices whose data was read."""
+    """The slices of a tomogram: the first row of each block, and float32 (Z, rows, X).
+
+    As `Reconstruction.blocks`, in strips of `STRIP` rows or the next multiple of ``multiple``, and watched: ``progress``
+    counts the slices whose data was read. ``check`` may raise `Cancelled`; a block that was yielded is finished.
+    """
     whole, begun = tomogram.reconstruction, time.monotonic()
     watched = _Watched(whole.rows, lambda row: _report(progress, row, whole.rows.count, begun))
     run = replace(whole, rows=watched, method=whole.measured_method)
@@ -259,8 +262,8 @@ def _report(progress: Callable[[Progress], None], row: int, rows: int, begun: fl
     progress(Progress(row, rows, row / rows, spent * (rows - row) / row if row else None))
 
 
-def _ended(tomogram: Tomogram, begun: float, done: int) -> dict[str, Any]:
-    """The provenance of a run that reconstructed ``done`` slices."""
+def ended(tomogram: Tomogram, begun: float, done: int) -> dict[str, Any]:
+    """The provenance of a run that ``begun`` at this time (`time.monotonic`) and reconstructed ``done`` slices."""
     return {
         **tomogram.record,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -271,11 +274,18 @@ def _ended(tomogram: Tomogram, begun: float, done: int) -> dict[str, Any]:
     }
 
 
-def _below_zero(rows: AlignedRows) -> bool:
+def below_zero(rows: AlignedRows) -> bool:
     """Whether what stands out of noise is dark: by the mean of some slices in the middle."""
     first = max(0, rows.count // 2 - 16)
     profile = rows.read(first, min(first + 32, rows.count)).mean(0)
     return float(profile.mean()) < -0.5 * float(profile.std())
+
+
+def notes_of(
+    series: TiltSeries, method: Method, density: Density, thickness: Any, voxel_size: VoxelSize
+) -> tuple[str, ...]:
+    """What there is to know before a reconstruction, in sentences; parameters as of `reconstruct`."""
+    return (*series.notes, *_notes(series, method, density, thickness, voxel_size))
 
 
 def _notes(

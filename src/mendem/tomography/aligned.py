@@ -24,7 +24,7 @@ class AlignedRows:
     Density (`Density`) is taken of raw pixels, interpolated once by a quintic spline (shifts, tilt axis and distortions
     together), and averaged over ``binning`` x ``binning`` pixels. Where a tilt saw nothing it is 0, the level of the
     surroundings. Tilts that need no interpolation get none. Rows and columns change places where the tilt axis lies
-    nearer to x than to y. Beside a band of rows (64 MB), one raw tilt at most is held in memory.
+    nearer to x than to y. Beside a band of rows, one raw tilt at most is held in memory.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ class AlignedRows:
         Of each tilt that is used, as `Density.levels` gives them.
     binning
         Pixels along each side that are averaged; densities remain those of a path of one raw pixel.
+    band_bytes
+        Bytes of aligned rows that are made together and held: few, and one slice is there sooner.
 
     Raises
     ------
@@ -46,6 +48,7 @@ class AlignedRows:
     levels: tuple[float, ...]
     scales: tuple[float, ...]
     binning: int = 1
+    band_bytes: int = field(default_factory=lambda: BAND_BYTES)
     _held: tuple[int, np.ndarray] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +72,7 @@ class AlignedRows:
     @property
     def band(self) -> int:
         """Rows that are aligned together."""
-        return max(1, min(self.count, BAND_BYTES // (len(self.levels) * self.width * 4)))
+        return max(1, min(self.count, self.band_bytes // (len(self.levels) * self.width * 4)))
 
     def read(self, first: int, last: int) -> np.ndarray:
         """Sinograms of the slices from ``first`` to before ``last``: float32 (slices, tilts, width).
