@@ -59,3 +59,37 @@ def wedge_surface(angles_deg: Sequence[float], shape: tuple[int, int, int]) -> t
         faces.append(first + np.stack([following, following + n, here + n], 1))
         first += 2 * n
     return np.concatenate(vertices), np.concatenate(faces)
+
+
+#: The direction in (kz, kx), in degrees, that the planes of Fourier space along ky hold.
+ALONG_KY = {"ky kx": 0.0, "kz ky": 90.0}
+
+
+def plane_wedge(angles_deg: Sequence[float], plane: str, shape: tuple[int, int]) -> list[np.ndarray]:
+    """Outlines (n, 2) of what is missing in a plane through 0 of a volume's spectrum, named as in `spectrum.PLANES`.
+
+    A plane along ky is missing as a whole, or not at all: it has one direction across the tilt axis.
+    """
+    if plane not in ALONG_KY:
+        return wedge_polygons(angles_deg, shape)
+    direction = ALONG_KY[plane]
+    missing = any(0 < (direction - start) % 180.0 < end - start for start, end in missing_arcs(angles_deg))
+    low, high = at_frequency(np.array([-0.5, 0.5]), np.array([-0.5, 0.5]), shape)
+    return [np.array([low, (low[0], high[1]), high, (high[0], low[1])])] if missing else []
+
+
+def plane_tilt(angle_deg: float, plane: str, shape: tuple[int, int]) -> np.ndarray:
+    """Ends (2, 2) of the line that a tilt measures in a plane through 0 of a volume's spectrum.
+
+    In planes along ky it is the axis ky, which all tilts share; the tilt that measures all of such a plane has it too.
+    """
+    if plane not in ALONG_KY:
+        return tilt_line(angle_deg, shape)
+    k, nothing = np.array([-0.5, 0.5]), np.zeros(2)
+    return at_frequency(k, nothing, shape) if plane == "ky kx" else at_frequency(nothing, k, shape)
+
+
+def ring(frequency: float, shape: tuple[int, int]) -> np.ndarray:
+    """The circle |k| = ``frequency`` (cycles per pixel) in a centred spectrum of a slice: (n, 2), closed."""
+    turn = np.radians(np.arange(0.0, 360.1, ARC_STEP_DEG))
+    return at_frequency(frequency * np.sin(turn), frequency * np.cos(turn), shape)
