@@ -229,8 +229,8 @@ def blocks_of(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The slices of a tomogram: the first row of each block, and float32 (Z, rows, X).
 
-    As `Reconstruction.blocks`, in strips of `STRIP` rows or the next multiple of ``multiple``, and watched: ``progress``
-    counts the slices whose data was read. ``check`` may raise `Cancelled`; a block that was yielded is finished.
+    As `Reconstruction.blocks`, in strips of `STRIP` rows or the next multiple of ``multiple``. ``progress`` counts the
+    slices whose data was read. ``check`` may raise `Cancelled`; a block that was yielded is finished.
     """
     whole, begun = tomogram.reconstruction, time.monotonic()
     watched = _Watched(whole.rows, lambda row: _report(progress, row, whole.rows.count, begun))

@@ -52,12 +52,13 @@ def image_from_layer(layer: ImageLayer) -> Image:
         raise MendemError(f"{layer.name} is a colour image; split it (right click › Split RGB) and restore one channel")
     data = layer.data[0] if layer.multiscale else layer.data
     ndim = len(data.shape)
-    voxel, metadata = _voxel_size(layer) if ndim >= 2 else None, dict(layer.metadata)
+    axes = _axes(layer, ndim)
+    voxel, metadata = _voxel_size(layer, axes) if ndim >= 2 else None, dict(layer.metadata)
     if "notes" in metadata and voxel is not None and voxel.known:  # the user has said what the file did not
         metadata["notes"] = [note for note in metadata["notes"] if not note.startswith("The voxel size is unknown: ")]
     return Image(
         data,
-        _axes(layer, ndim),
+        axes,
         voxel,
         metadata,
         layer.source.path or layer.name,
@@ -221,16 +222,18 @@ def _axes(layer: ImageLayer, ndim: int) -> tuple[str, ...]:
     return (*labels[:-2], "y", "x")
 
 
-def _voxel_size(layer: ImageLayer) -> VoxelSize:
-    """Lengths of the axes whose unit is one; None for pixels and for everything else."""
+def _voxel_size(layer: ImageLayer, axes: tuple[str, ...]) -> VoxelSize:
+    """Lengths of the axes whose unit is one; None for pixels, for tilts, and for everything else."""
     import pint
 
     registry = pint.get_application_registry()
     stretch = np.linalg.norm(np.asarray(layer.affine.affine_matrix)[:-1, :-1], axis=0)
     known = {str(registry.Unit(name)): name for name in NM_PER_UNIT}
     lengths = [
-        None if str(unit) == "pixel" or not unit.is_compatible_with("nm") else (abs(float(s)) * float(a), unit)
-        for s, a, unit in zip(layer.scale, stretch, layer.units, strict=True)
+        None
+        if str(unit) == "pixel" or not unit.is_compatible_with("nm") or axis == "tilt"
+        else (abs(float(s)) * float(a), unit)
+        for s, a, unit, axis in zip(layer.scale, stretch, layer.units, axes or ("",) * len(stretch), strict=True)
     ]
     units = {str(v[1]) for v in lengths if v}
     if len(units) == 1 and units <= set(known):

@@ -72,10 +72,11 @@ def particles() -> list[LayerData]:
 
 def _tilts(name: str, series: Any, truth: Any) -> list[LayerData]:
     from napari_mendem.layers import layer_from_image
+    from napari_mendem.tilt_layers import layer_of
 
     return [
         layer_from_image(truth, name=f"{name} · truth", visible=False),
-        layer_from_image(series.image, name=f"{name} tilt series"),
+        layer_of(series, f"{name} tilt series"),
     ]
 
 

@@ -38,11 +38,11 @@ def as_python(request: Request, layer_name: str = "", input_names: Mapping[str, 
     if known is None:
         lines += ["", f"image = image_from_layer(viewer.layers[{name!r}])"]
     else:
-        voxel = _stated_voxel_size(request.image, known)
+        voxel = stated_voxel_size(request.image, known)
         stated = "" if voxel is None else f", mendem.VoxelSize({_numbers(voxel.values)}, {voxel.unit!r})"
         lines += ["", f"image = mendem.read({os.fspath(request.image.source)!r}{stated})"]
-    task = f"mendem.{type(request.task).__name__}({_arguments(_changed(request.task))})"
-    options = _changed(request.options)
+    task = f"mendem.{type(request.task).__name__}({arguments(changed(request.task))})"
+    options = changed(request.options)
     if request.region is not None:
         options["region"] = tuple(request.region)
     given = f"inputs={{{', '.join(f'{name!r}: {text}' for name, text in inputs.items())}}}"
@@ -52,7 +52,7 @@ def as_python(request: Request, layer_name: str = "", input_names: Mapping[str, 
     else:
         lines.insert(1, "from mendem.engine import prepare\nfrom mendem.restoration import collect")
         region = options.pop("region", None)
-        call = ["image", task, f"mendem.Options({_arguments(options)})", f"planes={request.planes!r}"]
+        call = ["image", task, f"mendem.Options({arguments(options)})", f"planes={request.planes!r}"]
         call += [] if region is None else [f"region={region!r}"]
         call += [given] if inputs else []
         lines += [f"result = collect(prepare({', '.join(call)}))"]
@@ -77,7 +77,7 @@ def as_command(request: Request) -> str:
     if request.planes is not None:
         raise MendemError("a command restores all slices: choose all slices, or copy as Python")
     parts = ["mendem", request.task.name, os.path.abspath(request.image.source), _result_name(request)]
-    voxel = _stated_voxel_size(request.image, known)
+    voxel = stated_voxel_size(request.image, known)
     if voxel is not None:
         parts += ["--voxel-size", voxel_text(voxel)]
     for name, image in request.inputs.items():
@@ -88,7 +88,7 @@ def as_command(request: Request) -> str:
             )
         parts += [f"--{name.replace('_', '-')}", os.path.abspath(image.source)]
     for declared in (request.task, request.options):
-        for name, value in _changed(declared).items():
+        for name, value in changed(declared).items():
             if name in request.inputs:
                 continue
             flag = name.replace("_", "-")
@@ -130,7 +130,7 @@ def voxel_text(voxel: VoxelSize) -> str:
     return ",".join(f"{v:.10g}" for v in lengths) + unit
 
 
-def _stated_voxel_size(image: Image, known: Image) -> VoxelSize | None:
+def stated_voxel_size(image: Image, known: Image) -> VoxelSize | None:
     """The voxel size that has to be said because the file says another."""
     assert image.voxel_size is not None and known.voxel_size is not None
     for mine, theirs in zip(image.voxel_size.nm, known.voxel_size.nm, strict=True):
@@ -139,13 +139,14 @@ def _stated_voxel_size(image: Image, known: Image) -> VoxelSize | None:
     return None
 
 
-def _changed(declared: Any) -> dict[str, Any]:
+def changed(declared: Any) -> dict[str, Any]:
     """The fields of a dataclass that are not at their defaults."""
     values = {f.name: getattr(declared, f.name) for f in fields(declared)}
     return {f.name: values[f.name] for f in fields(declared) if values[f.name] != f.default}
 
 
-def _arguments(values: dict[str, Any]) -> str:
+def arguments(values: dict[str, Any]) -> str:
+    """As keywords of a call."""
     return ", ".join(f"{name}={value!r}" for name, value in values.items())
 
 

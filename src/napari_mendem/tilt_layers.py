@@ -9,6 +9,7 @@ from mendem.tomography.tilt_series import TiltSeries
 from napari_mendem.layers import image_from_layer, layer_from_image
 
 if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
     from napari.layers import Layer
 
     from mendem.image import Image
@@ -82,7 +83,31 @@ def layer_of(series: TiltSeries, name: str = "", **changes: Any) -> LayerData:
     """The layer data tuple of a tilt series; without a name napari gives it that of the file."""
     metadata = {**series.image.metadata, TILTS: tilts_metadata(series)}
     named = {"name": name} if name else {}
-    return layer_from_image(series.image, metadata=metadata, **named, **changes)
+    data, kwargs, kind = layer_from_image(series.image, metadata=metadata, **named, **changes)
+    return data, {**kwargs, "units": one_unit(kwargs["units"])}, kind
+
+
+def one_unit(units: tuple[str, ...]) -> tuple[str, ...]:
+    """The unit of y for the tilts too: beside a tomogram, napari shows no lengths where the first axes differ."""
+    return units[-2], *units[1:]
+
+
+def take_angles(layer: ImageLayer, path: str) -> None:
+    """Make a stack a tilt series, with the angles in a file, and with an alignment that lies beside the stack.
+
+    Raises
+    ------
+    MendemError
+        A file that cannot be read, or that is not of this stack.
+    """
+    from mendem.tomography.tilt_files import gather_tilts
+
+    series = gather_tilts(image_from_layer(layer), path)
+    unit = tuple(str(unit) for unit in layer.units)
+    layer.axis_labels = series.image.axes
+    layer.scale = (1.0, *layer.scale[1:])
+    layer.units = one_unit(unit)
+    layer.metadata = {**layer.metadata, TILTS: {**tilts_metadata(series), "file": path}}
 
 
 def opened(image: Image) -> LayerData:

@@ -11,8 +11,9 @@ from mendem.errors import MendemError
 from mendem.io.tilt_angles import write as write_list
 from mendem.tomography.tilt_files import write_alignment
 from mendem.tomography.tilt_series import TiltSeries
+from napari_mendem.layers import image_from_layer
 from napari_mendem.readers import read
-from napari_mendem.tilt_layers import is_tilt_series, layer_of, series_of, tilts_metadata
+from napari_mendem.tilt_layers import is_tilt_series, layer_of, series_of, take_angles, tilts_metadata
 
 ANGLES = (-40.0, -20.0, 0.0, 20.0, 40.0)
 
@@ -44,11 +45,7 @@ def test_a_stack_with_angles_beside_it_opens_as_a_tilt_series(file):
     (made,) = read(str(file))
     layer = as_layer(made)
     assert is_tilt_series(layer) and layer.axis_labels == ("tilt", "y", "x") and "name" not in made[1]
-    assert tuple(layer.scale) == (1.0, 1.5, 1.5) and [str(u) for u in layer.units] == [
-        "pixel",
-        "nanometer",
-        "nanometer",
-    ]
+    assert tuple(layer.scale) == (1.0, 1.5, 1.5) and {str(unit) for unit in layer.units} == {"nanometer"}
     found = series_of(layer)
     assert found.angles == ANGLES and not found.aligned
     assert found.image.voxel_size.nm == pytest.approx((None, 1.5, 1.5))
@@ -110,3 +107,25 @@ def test_tilts_that_do_not_fit_are_one_sentence(tilts):
     layer = ImageLayer(stack(), name="ts", metadata={"tilts": tilts})
     with pytest.raises(MendemError):
         series_of(layer)
+
+
+def test_a_stack_becomes_a_tilt_series_by_a_file_of_angles(file, tmp_path):
+    layer = as_layer(read(str(file))[0])
+    write_list(tmp_path / "others.tlt", ANGLES)
+    take_angles(layer, str(tmp_path / "others.tlt"))
+    assert series_of(layer).angles == ANGLES and layer.axis_labels == ("tilt", "y", "x")
+    # Tilts have no distance from one another, whatever unit napari shows.
+    assert image_from_layer(layer).voxel_size.nm == pytest.approx((None, 1.5, 1.5))
+    write_list(tmp_path / "fewer.tlt", ANGLES[1:])
+    with pytest.raises(MendemError, match="5 tilts.*4 angles"):
+        take_angles(layer, str(tmp_path / "fewer.tlt"))
+    assert series_of(layer).angles == ANGLES
+
+
+def test_a_scale_bar_has_lengths_beside_a_tomogram():
+    from napari.components import ViewerModel
+
+    viewer = ViewerModel()
+    viewer.add_image(stack(), units=("nm",) * 3, axis_labels=("z", "y", "x"))
+    viewer.add_layer(as_layer(layer_of(series(), "ts")))
+    assert {str(unit) for unit in viewer.dims.units} == {"nanometer"}
