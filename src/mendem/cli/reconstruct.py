@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from mendem.errors import MendemError
-from mendem.image import VoxelSize
-from mendem.tomography.density import Density
 from mendem.tomography.sirt import Sirt
 from mendem.tomography.tv import Tv
 from mendem.tomography.wbp import Wbp
@@ -24,44 +21,19 @@ METHODS: dict[str, type[Wbp] | type[Sirt] | type[Tv]] = {"wbp": Wbp, "sirt": Sir
 
 def add_to(commands: Any) -> None:
     """Declare the command."""
-    from mendem.cli.arguments import add_parameter, voxel_size
+    from mendem.cli.arguments import add_parameter
+    from mendem.cli.tilts import add_series, thickness
 
     about = "Reconstruct a tomogram from a tilt series."
     parser = commands.add_parser("reconstruct", help=about, description=about)
     parser.add_argument("input", metavar="IN", help="stack with one slice for each tilt: MRC, TIFF, OME-Zarr")
     parser.add_argument("output", metavar="OUT", help="where the tomogram goes; the suffix gives the format")
-    series = parser.add_argument_group("tilt series; files of the same name beside IN are used without being given")
-    series.add_argument(
-        "--tilts", metavar="FILE", help="angles in degrees: .tlt, .rawtlt, .mdoc, .aln or text, one for each tilt"
-    )
-    series.add_argument("--alignment", metavar="FILE", help="IMOD's .xf or AreTomo's .aln")
-    series.add_argument(
-        "--exclude",
-        type=_tilts,
-        default=(),
-        metavar="TILTS",
-        help="tilts that are not used, counted from 0 in the order of the stack (IMOD counts from 1), as in 0,5-7",
-    )
-    series.add_argument(
-        "--axis-angle",
-        type=float,
-        metavar="FLOAT",
-        help="direction of the tilt axis, counterclockwise from y (degrees)",
-    )
-    series.add_argument(
-        "--offset", type=float, default=0.0, metavar="FLOAT", help="added to all angles (degrees, default 0)"
-    )
-    series.add_argument(
-        "--voxel-size", type=voxel_size, metavar="X[UNIT]", help="pixel size of the tilts; replaces what the file says"
-    )
-    hints = get_type_hints(Density)
-    for f in fields(Density):
-        add_parameter(series, f, hints[f.name])
+    add_series(parser)
     result = parser.add_argument_group("tomogram")
     result.add_argument("--method", choices=METHODS, default="wbp", help="how it is reconstructed (default wbp)")
     result.add_argument(
         "--thickness",
-        type=_thickness,
+        type=thickness,
         metavar="N[UNIT]",
         help="along z, in voxels of OUT or as a length: 300, 300px, 150nm (default as thick as the tilts are wide)",
     )
@@ -99,22 +71,14 @@ def run(chosen: argparse.Namespace) -> int:
     from mendem.cli import DONE, INTERRUPTED
     from mendem.cli.progress import ProgressLine, interruptible
     from mendem.cli.report import duration, print_json
+    from mendem.cli.tilts import read_density, read_series
     from mendem.io.output import is_zarr
-    from mendem.tomography.tilt_files import read_tilt_series
 
     method = _method(chosen)
-    density = Density(**{f.name: getattr(chosen, f.name) for f in fields(Density) if hasattr(chosen, f.name)})
+    density = read_density(chosen)
     if not chosen.overwrite and (os.path.isfile(chosen.output) or is_zarr(chosen.output)):
         raise MendemError(f"{chosen.output} exists; give another name, or --overwrite to replace it")
-    series = read_tilt_series(
-        chosen.input,
-        chosen.tilts,
-        chosen.alignment,
-        chosen.exclude,
-        chosen.axis_angle,
-        chosen.offset,
-        chosen.voxel_size,
-    )
+    series = read_series(chosen)
 
     from mendem.tomogram import reconstruct_file  # torch comes with it: after all that can be refused without
 
@@ -216,31 +180,3 @@ def _add_shared(group: Any, f: Field) -> None:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, **settings)
     else:
         group.add_argument(flag, type=type(f.default), metavar=type(f.default).__name__.upper(), **settings)
-
-
-def _tilts(text: str) -> tuple[int, ...]:
-    """``0,5-7`` as (0, 5, 6, 7)."""
-    found: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part)
-        if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise argparse.ArgumentTypeError(f"{text!r} are not tilts; write their numbers from 0, as in 0,5-7")
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return tuple(found)
-
-
-def _thickness(text: str) -> int | VoxelSize:
-    """``300`` and ``300px`` as a number of voxels, ``150nm`` as a length."""
-    from mendem.cli.arguments import voxel_size
-
-    if match := re.fullmatch(r"\s*(\d+)\s*(px)?\s*", text):
-        return int(match[1])
-    try:
-        length = voxel_size(text)
-    except argparse.ArgumentTypeError:
-        length = None
-    if length is None or len(length.values) != 1 or re.fullmatch(r"[\s\d.eE+-]+", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a thickness; write voxels as in 300, or a length as in 150nm"
-        )
-    return length

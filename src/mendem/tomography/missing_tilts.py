@@ -94,7 +94,7 @@ class Completion:
 
     @cached_property
     def shift(self) -> tuple[float, float]:
-        """(y, x) in whole pixels at which generated tilts show the middle of the specimen: the median of the measured."""
+        """(y, x) in whole pixels at which generated tilts show the specimen: the median of those that are used."""
         used = np.array(self.series.shifts)[list(self.series.used)]
         y, x = np.round(np.median(used, axis=0)) + 0.0
         return float(y), float(x)
