@@ -36,6 +36,7 @@ from benchmarks import (
     samplers,
     speed,
     tasks,
+    tomography,
 )
 from benchmarks.bm3d_client import Bm3d
 from benchmarks.process import ROOT
@@ -52,6 +53,7 @@ SECTIONS = {
     "blind": blind.run,
     "isotropic": isotropic.run,
     "isotropic-cost": isotropic_cost.run,
+    "tomography": tomography.run,
     "calibration": calibration.run,
     "novelty": novelty.run,
     "control": control.run,

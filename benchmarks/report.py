@@ -19,6 +19,8 @@ from benchmarks import (
     novelty,
     ours,
     task_tables,
+    tomography,
+    tomography_pictures,
 )
 from benchmarks.crops import draw
 from benchmarks.quality import CLEAN_ENOUGH, MAIN, STEP, against
@@ -32,6 +34,7 @@ TITLES = {
     "blind": "A blur that nobody stated",
     "isotropic": "Isotropic volumes",
     "isotropic-cost": "What an isotropic volume costs",
+    "tomography": "Tilt series",
     "speed": "Speed and memory",
     "cost": "What an answer costs",
     "large": "A large file",
@@ -198,6 +201,7 @@ WRITERS = {
     "blind": blind.page,
     "isotropic": isotropic.page,
     "isotropic-cost": isotropic_cost.page,
+    "tomography": tomography.page,
     "cost": cost.page,
     "novelty": novelty.page,
     "control": control.markdown,
@@ -222,6 +226,8 @@ PICTURES = {
 def _pictures(name: str, page: Path, kept: Path, result: dict) -> list[str]:
     if name == "calibration" and calibration.draw(result, page.parent / "images" / "benchmark-calibration.png"):
         return ["![Coverage by decile of spread, and right against predicted spread](images/benchmark-calibration.png)"]
+    if name == "tomography" and tomography_pictures.draw(kept, page.parent / "images" / "benchmark-tomography.png"):
+        return ["![Slices and the image of a point, ours, theirs and in theory](images/benchmark-tomography.png)"]
     names = PICTURES.get(name, [])
     if name == "quality":
         names = [g.replace(" ", "-") for g in dict.fromkeys(r["group"] for r in result["rows"])]

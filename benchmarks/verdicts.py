@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import calibration, isotropic, large_volume, novelty, task_tables
+from benchmarks import calibration, isotropic, large_volume, novelty, task_tables, tomography
 from benchmarks.quality import MAIN, against
 
 #: Memory that a run from disk to disk may take above an interpreter with torch, bytes; speed over BM3D.
@@ -17,7 +17,19 @@ SPEED_BOUND = 10.0
 def aims(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(aim, measured, met) of what was measured."""
     lines = []
-    for rule in (_pair, _tasks, _isotropic, _calibration, _novelty, _speed, _large, _large_volume, _invariance, _live):
+    for rule in (
+        _pair,
+        _tasks,
+        _isotropic,
+        _tomography,
+        _calibration,
+        _novelty,
+        _speed,
+        _large,
+        _large_volume,
+        _invariance,
+        _live,
+    ):
         lines += rule(found)
     return lines
 
@@ -54,6 +66,11 @@ def _tasks(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _isotropic(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     result = found.get("isotropic", {}).get("result", {})
     return isotropic.aims(result) if "rows" in result else []
+
+
+def _tomography(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    result = found.get("tomography", {}).get("result", {})
+    return [(aim, said, _said(met)) for aim, said, met in tomography.aims(result)] if "rows" in result else []
 
 
 def _calibration(found: dict[str, Any]) -> list[tuple[str, str, str]]:
