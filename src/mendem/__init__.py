@@ -23,6 +23,8 @@ _WHERE = {
     "Tv": "mendem.tomography.tv",
     "VoxelSize": "mendem.image",
     "Wbp": "mendem.tomography.wbp",
+    "fill_wedge": "mendem.wedge_filled",
+    "fill_wedge_file": "mendem.wedge_filled_file",
     "psf_from_bead": "mendem.physics.picked_blur",
     "psf_from_edge": "mendem.physics.picked_blur",
     "read": "mendem.io",

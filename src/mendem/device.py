@@ -20,7 +20,7 @@ def choose_device(name: str) -> str:
     have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(d for d in ("cuda", "mps", "cpu") if have[d])
-    if not have[name]:
+    if not have.get(name):
         raise MendemError(f"device {name} is not available on this machine; use auto or cpu")
     return name
 

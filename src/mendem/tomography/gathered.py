@@ -196,6 +196,24 @@ def take_header(found: Gathered) -> None:
     _take_pixel(found, header.pixel, kind)
 
 
+def take_record(found: Gathered) -> None:
+    """What mendem wrote into a stack whose missing tilts it had generated."""
+    record = found.image.metadata.get("mendem")
+    tilts = record.get("tilts") if isinstance(record, dict) else None
+    known = tilts.get("completed") if isinstance(tilts, dict) else None
+    if not isinstance(known, list) or len(known) != found.image.shape[0]:
+        return
+    if found.angles is None:
+        found.take_angles([float(tilt["angle"]) for tilt in known], "the record of mendem in the stack")
+    flags = [tilt["flag"] for tilt in known]
+    excluded = tuple(i for i, flag in enumerate(flags) if flag == "excluded")
+    found.excluded = (*found.excluded, *excluded)
+    if generated := flags.count("generated"):
+        found.notes.append(f"{many(generated, 'tilt')} of this stack were generated, not measured.")
+    if excluded:
+        found.notes.append(f"Excluded before tilts were generated: {', '.join(map(str, excluded))}.")
+
+
 def _take_axis(found: Gathered, axis_angle: float | None, origin: str) -> None:
     if axis_angle is None or found.axis_angle is not None or found.transforms is not None:
         return

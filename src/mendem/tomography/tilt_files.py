@@ -11,7 +11,7 @@ from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
 from mendem.io import tilt_angles, tilt_imod
 from mendem.io.tilt_text import refuse_existing
-from mendem.tomography.gathered import Gathered, many, take_alignment, take_header, take_list, take_mdoc
+from mendem.tomography.gathered import Gathered, many, take_alignment, take_header, take_list, take_mdoc, take_record
 from mendem.tomography.tilt_series import TiltSeries
 
 #: Suffixes of alignments and of lists of angles, in the order in which they are looked for.
@@ -116,6 +116,7 @@ def gather_tilts(
     if mdoc is not None:
         take_mdoc(found, mdoc, needed=found.angles is None)
     take_header(found)
+    take_record(found)
     if found.angles is None:
         raise NoAngles(
             f"no tilt angles are known for {path}: put a .tlt, .rawtlt or .mdoc of the same name beside it, or give "
