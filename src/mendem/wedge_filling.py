@@ -72,6 +72,8 @@ class WedgeFilling:
 
     Attributes
     ----------
+    parameters
+        What was asked for.
     completion
         The tilt series, and the angles that are generated.
     rows, geometry
@@ -82,10 +84,13 @@ class WedgeFilling:
         What fills.
     density, device, voxel_size
         As of `mendem.tomogram.Tomogram`.
-    record, notes
-        The provenance, but for how the run ends; notes in sentences.
+    found
+        What was found out of the series, for the provenance.
+    notes
+        In sentences.
     """
 
+    parameters: FillWedge
     completion: Completion
     rows: AlignedRows
     geometry: SliceGeometry
@@ -94,7 +99,7 @@ class WedgeFilling:
     density: Density
     device: str
     voxel_size: VoxelSize
-    record: dict[str, Any]
+    found: dict[str, Any]
     notes: tuple[str, ...]
 
     @property
@@ -106,6 +111,30 @@ class WedgeFilling:
         """(z, y, x) of the tomogram; y is along the tilt axis."""
         depth, width = self.geometry.shape
         return depth, self.rows.count, width
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The provenance, but for how the run ends; all pixels of the series are read for it."""
+        series = self.series
+        return {
+            "schema": SCHEMA,
+            "software": software_versions(),
+            "task": {"name": "fill-wedge", "parameters": asdict(self.parameters)},
+            "options": asdict(self.density),
+            "inputs": {"image": describe_image(series.image)},
+            "device": self.device,
+            "thickness": self.geometry.shape[0],
+            "found": self.found,
+            "tilts": {
+                "completed": self.completion.record(),
+                "offset": series.offset,
+                "axis_angle": series.axis_angle,
+                "aligned": series.aligned,
+                "levels": list(self.rows.levels),
+                "scales": list(self.rows.scales),
+            },
+            "previous": series.image.metadata.get("mendem"),
+        }
 
     @cached_property
     def _wide(self) -> tuple[SliceGeometry, slice]:
@@ -186,17 +215,22 @@ def prepare(
     density: Density | None = None,
     device: str = "auto",
     check: Callable[[], None] = lambda: None,
+    rows: AlignedRows | None = None,
 ) -> WedgeFilling:
-    """Read all tilts once and decide what is decided before the first slice; parameters as of `fill_wedge`."""
+    """Decide what is decided before the first slice; parameters as of `mendem.fill_wedge`.
+
+    ``rows`` is what was read of the series before, with the same density; without it all tilts are read once.
+    """
     parameters, density, chosen = parameters or FillWedge(), density or Density(), choose_device(device)
     angles = tuple(series.true_angles[tilt] for tilt in series.used)
     if len(angles) < 3:
         raise MendemError(f"{series.name} has {len(angles)} tilts to use; filling its wedge needs at least three")
-    rows = AlignedRows(series, density, *density.levels(series))
+    rows = rows or AlignedRows(series, density, *density.levels(series))
+    check()
     voxel_size = voxel_size_of(series, 1)
     depth = depth_of(thickness, voxel_size, rows.width, series.name)
     geometry = SliceGeometry(angles, (depth, rows.width), rows.width)
-    sample = np.concatenate([around(rows, row, 0) for row in spread(rows.count, SAMPLE)])
+    sample = np.concatenate([rows.read(row, row + 1) for row in spread(rows.count, SAMPLE)])
     if not np.ptp(sample) > 0:
         raise MendemError(f"{series.name} is constant where it was looked at; there is nothing to fill a wedge from")
     isolated = is_isolated(sample) if parameters.specimen == "auto" else parameters.specimen == "isolated"
@@ -208,28 +242,21 @@ def prepare(
             "give a higher limit"
         )
     choice = choose_filler(parameters.filler, rows, geometry, isolated, chosen, check)
-    completion = Completion(series, missing)
-    notes = (*series.notes, *_notes(series, parameters, density, thickness, isolated), *choice.notes)
-    record = {
-        "schema": SCHEMA,
-        "software": software_versions(),
-        "task": {"name": "fill-wedge", "parameters": asdict(parameters)},
-        "options": {**asdict(density), "device": device},
-        "inputs": {"image": describe_image(series.image)},
-        "device": chosen,
-        "thickness": depth,
-        "found": {"specimen": "isolated" if isolated else "slab", "filler": choice.filler.name, **choice.found},
-        "tilts": {
-            "completed": completion.record(),
-            "offset": series.offset,
-            "axis_angle": series.axis_angle,
-            "aligned": series.aligned,
-            "levels": list(rows.levels),
-            "scales": list(rows.scales),
-        },
-        "previous": series.image.metadata.get("mendem"),
-    }
-    return WedgeFilling(completion, rows, geometry, isolated, choice.filler, density, chosen, voxel_size, record, notes)
+    notes = (*series.notes, *_notes(series, parameters, density, thickness, isolated, sample), *choice.notes)
+    found = {"specimen": "isolated" if isolated else "slab", "filler": choice.filler.name, **choice.found}
+    return WedgeFilling(
+        parameters,
+        Completion(series, missing),
+        rows,
+        geometry,
+        isolated,
+        choice.filler,
+        density,
+        chosen,
+        voxel_size,
+        found,
+        notes,
+    )
 
 
 def around(rows: Sinograms, row: int, halo: int) -> np.ndarray:
@@ -254,7 +281,7 @@ def _padded(sinograms: np.ndarray, before: int, after: int) -> np.ndarray:
 
 
 def _notes(
-    series: TiltSeries, parameters: FillWedge, density: Density, thickness: Any, isolated: bool
+    series: TiltSeries, parameters: FillWedge, density: Density, thickness: Any, isolated: bool, sample: np.ndarray
 ) -> Iterator[str]:
     if thickness is None:
         yield "No thickness was given: slices are as thick as the view is wide."
@@ -265,7 +292,10 @@ def _notes(
         yield f"Tilts were generated up to {SLAB_LIMIT:g}°: a slab has none at 90°."
     if not isolated:
         yield "Towards the sides of generated tilts of a slab, rays leave what was measured."
-    if density.contrast == "bright":
+    profile = sample.mean(0)
+    if isolated and profile.mean() < 0:
+        yield "Most density is below zero and will be lost: choose the contrast dark or log."
+    elif density.contrast == "bright":
         yield "Dense counts as bright; for bright-field TEM choose the contrast dark or log."
     if series.x_tilts is not None and any(series.x_tilts):
         yield "Tilts about x (.xtilt) are not corrected."
