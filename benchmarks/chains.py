@@ -1,4 +1,4 @@
-"""Rivals of `mendem.sampling.chain`: each sampler yields the clean image that each evaluation predicts.
+"""Rivals of `mendem.priors.solver.chain`: each sampler yields the clean image that each evaluation predicts.
 
 In all of them ``x_t = x0 + sigma * noise``; the last image is the sample.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mendem.physics.block_mean import BlockMean
 from mendem.physics.mask import Mask
-from mendem.sampling import chain, noise_levels
+from mendem.priors.solver import chain, noise_levels
 
 #: The clean image that a prior expects, given x_t and its noise level.
 Predict = Callable[[Tensor, float], Tensor]

@@ -83,7 +83,8 @@ def run(settings: Settings) -> dict:
 def invented(prior: Prior, noise: Tensor) -> Tensor:
     """Samples of the prior alone, from standard normal noise (N, 1, H, W)."""
     from benchmarks.samplers import nothing
-    from mendem.sampling import END_LEVEL, chain, noise_levels
+    from mendem.priors.solver import chain, noise_levels
+    from mendem.sampling import END_LEVEL
 
     condition = nothing(noise)
     levels = noise_levels(NOTHING_KNOWN, END_LEVEL, SHEET_EVALUATIONS)

@@ -23,7 +23,8 @@ from mendem.physics.noise import NoiseModel
 from mendem.physics.observation import Observation
 from mendem.priors.condition import Condition
 from mendem.priors.network_prior import NetworkPrior
-from mendem.sampling import END_LEVEL, noise_levels, plug_in_variance, start_level
+from mendem.priors.solver import noise_levels
+from mendem.sampling import END_LEVEL, plug_in_variance, start_level
 
 #: Side of the crops, samples of each, evaluations of each sample.
 SIDE = 96

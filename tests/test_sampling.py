@@ -13,7 +13,8 @@ from mendem.physics.operator import conjugate_gradient
 from mendem.priors.condition import Condition
 from mendem.priors.gaussian import GaussianPrior
 from mendem.priors.prior import Coverage, never
-from mendem.sampling import BUDGETS, Budget, Place, chain, noise_levels, sample, start_level
+from mendem.priors.solver import chain, noise_levels
+from mendem.sampling import BUDGETS, Budget, Place, sample, start_level
 
 SIZE = 48
 SHAPE = (SIZE, SIZE)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import log2
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
@@ -23,6 +22,7 @@ from mendem.physics.noise import NoiseModel
 from mendem.physics.observation import Observation
 from mendem.priors.condition import Condition, unturn_image
 from mendem.priors.prior import Prior, never
+from mendem.priors.solver import chain, noise_levels
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,6 @@ class Estimate:
     total: int
 
 
-def noise_levels(start: float, end: float, steps: int) -> list[float]:
-    """Falling noise levels, ``steps`` of them, spaced as in EDM (Karras et al. 2022, equation 5, rho = 7)."""
-    ramp = np.linspace(0, 1, steps)
-    return [float(s) for s in (start ** (1 / 7) + ramp * (end ** (1 / 7) - start ** (1 / 7))) ** 7]
-
-
 def start_level(variance: Tensor) -> float:
     """Noise level from which a sample about a mean of this variance (N, 1, H, W) is drawn.
 
@@ -99,23 +93,6 @@ def plug_in_variance(sigma: float) -> float:
     predicts is far smaller, because most of an image is smooth, and would leave coarse structure to chance.
     """
     return sigma**2 / (1 + sigma**2)
-
-
-def chain(predict: Callable[[Tensor, float], Tensor], start: Tensor, levels: list[float]) -> Iterator[Tensor]:
-    """The second-order multistep solver DPM-Solver++(2M) (Lu et al. 2022) for ``x_t = x0 + sigma * noise``.
-
-    Yields the predicted clean image after each level; the last one is the sample.
-    """
-    x, last, last_ratio = start, None, 1.0
-    for i, sigma in enumerate(levels):
-        clean = predict(x, sigma)
-        yield clean
-        if i + 1 == len(levels):
-            return
-        ratio = float(np.log(sigma / levels[i + 1]))
-        ahead = clean if last is None else clean + (clean - last) * ratio / (2 * last_ratio)
-        x = ahead + (levels[i + 1] / sigma) * (x - ahead)
-        last, last_ratio = clean, ratio
 
 
 def sample(

@@ -24,7 +24,8 @@ from mendem.physics.section_grid import SectionGrid
 from mendem.physics.sections import Sections
 from mendem.priors.condition import FRAME_DISTANCE, Condition, unturn_image
 from mendem.priors.prior import never
-from mendem.sampling import END_LEVEL, Budget, chain, noise_levels, start_level
+from mendem.priors.solver import chain, noise_levels
+from mendem.sampling import END_LEVEL, Budget, start_level
 from mendem.slices import SAMPLES_FOR_SPREAD, BlockEstimate
 
 #: Directions in which planes are asked for: along x, and along y.

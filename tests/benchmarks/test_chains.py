@@ -15,7 +15,7 @@ from benchmarks.realism import BANDS, decibels, radial_power, worst_decibels  # 
 from benchmarks.samplers import judge, last, observe, tasks  # noqa: E402
 from mendem.physics.block_mean import BlockMean  # noqa: E402
 from mendem.physics.mask import Mask  # noqa: E402
-from mendem.sampling import noise_levels  # noqa: E402
+from mendem.priors.solver import noise_levels  # noqa: E402
 
 PIXELS = (1, 1, 128, 128)
 #: Posterior of a standard normal pixel measured as MEASURED with noise NOISE.
