@@ -24,15 +24,12 @@ from mendem.tomography.aligned import AlignedRows
 from mendem.tomography.density import Density
 from mendem.tomography.extent import depth_of, voxel_size_of
 from mendem.tomography.geometry import SliceGeometry
-from mendem.tomography.slices import Method, Reconstruction
+from mendem.tomography.notes import MOST_IS_LOST, below_zero, notes_of
+from mendem.tomography.slices import STRIP, Method, Reconstruction
 from mendem.tomography.tilt_series import TiltSeries
 from mendem.tomography.wbp import Wbp
 
 AXES = ("z", "y", "x")
-#: Slices that are finished and written together, at least; what an interrupted run loses at most.
-STRIP = 32
-#: What is said where positivity would leave nothing.
-MOST_IS_LOST = "Most density is below zero and will be lost: choose the contrast dark or log, or no positivity."
 
 
 @dataclass(frozen=True)
@@ -272,42 +269,6 @@ def ended(tomogram: Tomogram, begun: float, done: int) -> dict[str, Any]:
         "seconds": round(time.monotonic() - begun, 3),
         "notes": list(tomogram.notes),
     }
-
-
-def below_zero(rows: AlignedRows) -> bool:
-    """Whether what stands out of noise is dark: by the mean of some slices in the middle."""
-    first = max(0, rows.count // 2 - 16)
-    profile = rows.read(first, min(first + 32, rows.count)).mean(0)
-    return float(profile.mean()) < -0.5 * float(profile.std())
-
-
-def notes_of(
-    series: TiltSeries, method: Method, density: Density, thickness: Any, voxel_size: VoxelSize
-) -> tuple[str, ...]:
-    """What there is to know before a reconstruction, in sentences; parameters as of `reconstruct`."""
-    return (*series.notes, *_notes(series, method, density, thickness, voxel_size))
-
-
-def _notes(
-    series: TiltSeries, method: Method, density: Density, thickness: Any, voxel_size: VoxelSize
-) -> Iterator[str]:
-    if thickness is None:
-        yield "No thickness was given: the tomogram is as thick as the view is wide."
-    if not voxel_size.known:
-        yield "The pixel size is unknown, and so is that of the voxels."
-    if density.contrast == "bright":
-        yield "Dense counts as bright; for bright-field TEM choose the contrast dark or log."
-    if density.background == "edges":
-        level = "empty beam" if density.contrast == "log" else "density 0"
-        yield f"The median of the sides of each tilt is taken as {level}."
-    if getattr(method, "positive", False):
-        yield "Nothing below zero: right where the surroundings are empty, wrong for a slab that fills the view."
-    if density.normalise != "none":
-        yield f"All tilts are given the same {density.normalise}."
-    if series.x_tilts is not None and any(series.x_tilts):
-        yield "Tilts about x (.xtilt) are not corrected."
-    if not series.aligned:
-        yield "No alignment was applied beside the tilt axis: shifts between the tilts blur the tomogram."
 
 
 def _name(method: Method) -> str:

@@ -74,8 +74,10 @@ def _tilts(name: str, series: Any, truth: Any) -> list[LayerData]:
     from napari_mendem.layers import layer_from_image
     from napari_mendem.tilt_layers import layer_of
 
+    # The middle slice has the place of the middle tilt, so that the slider has both in sight.
+    z = series.count // 2 - truth.shape[0] // 2 * truth.voxel_size.values[0]
     return [
-        layer_from_image(truth, name=f"{name} · truth", visible=False),
+        layer_from_image(truth, name=f"{name} · truth", visible=False, translate=(z, 0.0, 0.0)),
         layer_of(series, f"{name} tilt series"),
     ]
 

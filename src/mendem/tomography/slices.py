@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 NOISE_SLICES = 16
 #: Bytes of finished slices in one block.
 BLOCK_BYTES = 128 << 20
+#: Slices that are finished and written together, at least; what an interrupted run loses at most.
+STRIP = 32
 #: Bytes of slices that are computed together: on the CPU little more than its cache, on a GPU what keeps it busy.
 BATCH_BYTES = {"cpu": 4 << 20}
 BATCH_ON_GPU = 64 << 20

@@ -17,6 +17,7 @@ from napari_mendem.widgets.words import unbroken
 if TYPE_CHECKING:
     from mendem.engine import Progress
     from napari_mendem.widgets.task_widget import TaskWidget
+    from napari_mendem.widgets.tilt_dock import TiltDock
 
 #: How often a running job is looked at, ms.
 POLL = 50
@@ -40,7 +41,7 @@ class Errand(QObject):
         Whose buttons wait meanwhile, and which shows progress, what was found and what went wrong.
     """
 
-    def __init__(self, dock: TaskWidget) -> None:
+    def __init__(self, dock: TaskWidget | TiltDock) -> None:
         super().__init__(dock)
         self._dock = dock
         self._job: Job | None = None

@@ -84,7 +84,7 @@ class LayerChoice(QComboBox):
         """Take over the viewer's layers; the choice stays where it can."""
         layers = self._offered()
         before = self._layer
-        seen = [layer for layer in layers if layer.visible]
+        seen = self._preferred(layers)
         if self._layer not in layers or (self._provisional and seen):
             self._layer = None if self._words or not layers else (seen or layers)[-1]
             self._provisional = self._layer is not None and not seen
@@ -114,6 +114,10 @@ class LayerChoice(QComboBox):
             for layer in self._viewer.layers
             if isinstance(layer, self._kinds) and not (layer.metadata.get(PREVIEW) or layer.metadata.get(TOOL))
         ]
+
+    def _preferred(self, layers: list[Layer]) -> list[Layer]:
+        """Those of which the last is chosen where nobody has chosen."""
+        return [layer for layer in layers if layer.visible]
 
     def _chosen(self, index: int) -> None:
         layers = self._offered()

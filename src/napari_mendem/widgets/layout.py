@@ -51,7 +51,7 @@ class TaskLayout(QObject):
         column = QVBoxLayout(inner)
         column.setContentsMargins(6, 6, 6, 6)
         self._form = form = self._input(viewer, connections)
-        advanced_form = _form()
+        advanced_form = new_form()
         self.slots: dict[str, Any] = {}
         made = self._made_for_slots(viewer, task, connections)
         self.parameters = Fields(task, form, advanced_form, self.changed.emit, made)
@@ -141,7 +141,7 @@ class TaskLayout(QObject):
             field.suggest(value)
 
     def _input(self, viewer: ViewerModel, connections: Connections) -> QFormLayout:
-        top = _form()
+        top = new_form()
         self.image = LayerChoice(viewer, connections)
         self.image.setObjectName("image")
         self.image.setToolTip("The image layer to restore")
@@ -211,15 +211,7 @@ class TaskLayout(QObject):
             choice.changed.connect(self.changed)
             form.addRow(f"{slot.name.capitalize()} layer", choice)
             self.slots[slot.name] = choice
-        page = QWidget()
-        page.setLayout(form)
-        form.setContentsMargins(0, 0, 0, 0)
-        advanced = QCollapsible("Advanced", collapsedIcon="▸", expandedIcon="▾")
-        advanced.setObjectName("advanced")
-        advanced.setDuration(0)
-        advanced.layout().setContentsMargins(0, 0, 0, 0)
-        advanced.addWidget(page)
-        return advanced
+        return folded("Advanced", "advanced", form)
 
     def _foot(self) -> QVBoxLayout:
         self.live = QCheckBox("Live")
@@ -298,13 +290,27 @@ class TaskLayout(QObject):
         tab_through(*order)
 
 
-def _form() -> QFormLayout:
+def new_form() -> QFormLayout:
+    """A form whose fields take all the width there is."""
     form = QFormLayout()
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
     form.setHorizontalSpacing(8)
     form.setVerticalSpacing(4)
     return form
+
+
+def folded(title: str, name: str, form: QFormLayout) -> QCollapsible:
+    """A form that opens by a click on its title."""
+    page = QWidget()
+    page.setLayout(form)
+    form.setContentsMargins(0, 0, 0, 0)
+    part = QCollapsible(title, collapsedIcon="▸", expandedIcon="▾")
+    part.setObjectName(name)
+    part.setDuration(0)
+    part.layout().setContentsMargins(0, 0, 0, 0)
+    part.addWidget(page)
+    return part
 
 
 def _grid(box: QWidget) -> QGridLayout:
