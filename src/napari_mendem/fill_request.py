@@ -1,0 +1,55 @@
+"""What decides a filled wedge. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mendem.image import VoxelSize
+from mendem.tomography.density import Density
+from mendem.tomography.extent import depth_of, voxel_size_of
+from mendem.tomography.tilt_series import TiltSeries
+from mendem.wedge_parameters import FillWedge
+from napari_mendem.tilt_layers import tilts_metadata
+
+
+@dataclass(frozen=True)
+class FillRequest:
+    """All that decides the result; parameters as of `mendem.fill_wedge`."""
+
+    series: TiltSeries
+    parameters: FillWedge = FillWedge()
+    thickness: int | VoxelSize | None = None
+    density: Density = Density()
+    device: str = "auto"
+    #: A tomogram has the pixels of its tilts.
+    binning: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(z, y, x) of the tomogram; `MendemError` for parameters that are refused."""
+        from mendem.tomography.aligned import AlignedRows
+
+        rows = AlignedRows(self.series, self.density, (), ())
+        return (
+            depth_of(self.thickness, voxel_size_of(self.series, 1), rows.width, self.series.name),
+            rows.count,
+            rows.width,
+        )
+
+    @property
+    def missing(self) -> tuple[float, ...]:
+        """Angles that would be generated for an isolated specimen; `MendemError` where they cannot be told."""
+        from mendem.tomography.missing_tilts import missing_tilts
+
+        return missing_tilts([self.series.true_angles[k] for k in self.series.used], self.parameters.limit)
+
+    @property
+    def read_by(self) -> tuple[Any, ...]:
+        """What decides the aligned data, beside the stack, in a form that can be compared."""
+        return {**tilts_metadata(self.series), "notes": ()}, self.density
+
+    def same(self, other: FillRequest) -> bool:
+        """Whether a slice would be filled alike: which tilts are generated has no bearing on it."""
+        mine, theirs = ((replace(r.parameters, limit=90.0), r.thickness, r.device, r.read_by) for r in (self, other))
+        return self.series.image.data is other.series.image.data and mine == theirs
