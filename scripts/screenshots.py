@@ -2,7 +2,8 @@
 
 xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/screenshots.py [NAME …]
 
-With names, only the scenes of those names: denoise, deblur, superres, inpaint, mend, compare, isotropic.
+With names, only the scenes of those names: denoise, deblur, superres, inpaint, mend, compare, isotropic,
+reconstruct.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from PIL import Image
 from qtpy.QtWidgets import QApplication, QWidget
 
+import mendem
 from napari_mendem import samples
 from napari_mendem.damage import PAINT_LAYER
 from napari_mendem.picked import EDGE_LAYER
@@ -27,8 +29,10 @@ from napari_mendem.widgets.denoise import DenoiseWidget
 from napari_mendem.widgets.inpaint import InpaintWidget
 from napari_mendem.widgets.isotropic import IsotropicWidget
 from napari_mendem.widgets.mend import MendWidget
+from napari_mendem.widgets.reconstruct import ReconstructWidget
 from napari_mendem.widgets.super_resolve import SuperResolveWidget
 from napari_mendem.widgets.task_widget import TaskWidget
+from napari_mendem.widgets.tilt_dock import TiltDock
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 
@@ -90,11 +94,12 @@ class Scene:
         viewer.fit_to_view()
         spin_for(0.3)
 
-    def dock(self, kind: type[TaskWidget]) -> TaskWidget:
-        """Open a task's dock, with its live preview off."""
+    def dock(self, kind: type[TaskWidget] | type[TiltDock]) -> TaskWidget | TiltDock:
+        """Open a dock, with its live preview off."""
         widget = kind(self.viewer)
         widget.ui.live.setChecked(False)
-        self.viewer.window.add_dock_widget(widget, name=f"{kind.task.title} (Mendem)", area="right")
+        title = kind.title if issubclass(kind, TiltDock) else kind.task.title
+        self.viewer.window.add_dock_widget(widget, name=f"{title} (Mendem)", area="right")
         spin_for(0.3)
         self.viewer.fit_to_view()
         spin_for(0.3)
@@ -340,7 +345,21 @@ def isotropic() -> None:
     scene.close()
 
 
-SCENES = {f.__name__: f for f in (denoise, deblur, superres, inpaint, mend, compare, isotropic)}
+def reconstruct() -> None:
+    scene = Scene(samples.particles)
+    viewer = scene.viewer
+    widget = scene.dock(ReconstructWidget)
+    widget.method.setValue(mendem.Sirt(iterations=30, positive=True))
+    widget.surroundings.setValue(False)
+    viewer.dims.set_point(0, scene.image.data.shape[0] // 2)
+    widget.ui.live.setChecked(True)
+    spin_for(0.5)
+    spin(lambda: not widget.live.newest.busy)
+    scene.shot("reconstruct-live")
+    scene.close()
+
+
+SCENES = {f.__name__: f for f in (denoise, deblur, superres, inpaint, mend, compare, isotropic, reconstruct)}
 
 if __name__ == "__main__":
     IMAGES.mkdir(parents=True, exist_ok=True)

@@ -49,11 +49,10 @@ class TomogramRequest:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What there is to know before it, in sentences."""
-        from mendem.tomography.notes import notes_of
+        """What there is to know before it and is not seen in the fields, in sentences."""
+        from mendem.tomography.notes import warnings_of
 
-        voxel = voxel_size_of(self.series, self.binning)
-        return notes_of(self.series, self.method, self.density, self.thickness, voxel)
+        return (*self.series.notes, *warnings_of(self.series, self.method))
 
     @property
     def read_by(self) -> tuple[Any, ...]:

@@ -41,10 +41,15 @@ def _notes(
     if density.background == "edges":
         level = "empty beam" if density.contrast == "log" else "density 0"
         yield f"The median of the sides of each tilt is taken as {level}."
-    if getattr(method, "positive", False):
-        yield "Nothing below zero: right where the surroundings are empty, wrong for a slab that fills the view."
     if density.normalise != "none":
         yield f"All tilts are given the same {density.normalise}."
+    yield from warnings_of(series, method)
+
+
+def warnings_of(series: TiltSeries, method: Method) -> Iterator[str]:
+    """Of these, what does not merely repeat the parameters."""
+    if getattr(method, "positive", False):
+        yield "Nothing below zero: right where the surroundings are empty, wrong for a slab that fills the view."
     if series.x_tilts is not None and any(series.x_tilts):
         yield "Tilts about x (.xtilt) are not corrected."
     if not series.aligned:
