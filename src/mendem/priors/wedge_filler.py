@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mendem.priors.wedge_consistency import agreed
 from mendem.priors.wedge_inputs import HALO, Inputs, Setting, assembled, setting_of, sirt_of, tv_of, view_of
 from mendem.tomography.filler import Filled
 from mendem.tomography.wbp import Wbp
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 #: Slices by total variation are shown after so many iterations.
 SHOW_EVERY = 15
+#: Steps that bring the answer for an isolated specimen nearer to its projections: the rms error of macromolecules fell
+#: by 4 % without noise and by 0.5 % with 3 e/Å², in the wedge not at all. What is measured of a slab depends on what
+#: lies beyond the view: there it rose by 2 to 8 %.
+AGREEMENT_STEPS = 3
 #: Symmetries of the question over which answers are averaged: mirrored along z, along x.
 MIRRORED = ((False, False), (True, False), (False, True), (True, True))
 
@@ -72,7 +77,11 @@ class WedgeFiller:
             mean, variance = self._answer(told, *mirror)
             total, squares = total + mean, squares + variance
             wide[..., view] = total / count * told.gain
-            yield Filled(wide, self._spread(wide, squares / count, told, view))
+            std = self._spread(wide, squares / count, told, view)
+            yield Filled(wide, std)
+        if self.isolated:
+            ratio = setting.smoothed**2 / std.square().mean((1, 2), keepdim=True).clamp(min=1e-20)
+            yield Filled(agreed(projector, wide, middle, ratio, AGREEMENT_STEPS, check), std)
 
     def _told(
         self, projector: Projector, sinograms: Tensor, tv: Tensor, setting: Setting, check: Callable[[], None]
