@@ -37,6 +37,10 @@ from benchmarks import (
     speed,
     tasks,
     tomography,
+    wedge,
+    wedge_cost,
+    wedge_held_out,
+    wedge_tilts,
 )
 from benchmarks.bm3d_client import Bm3d
 from benchmarks.process import ROOT
@@ -54,6 +58,10 @@ SECTIONS = {
     "isotropic": isotropic.run,
     "isotropic-cost": isotropic_cost.run,
     "tomography": tomography.run,
+    "wedge": wedge.run,
+    "wedge-tilts": wedge_tilts.run,
+    "wedge-held-out": wedge_held_out.run,
+    "wedge-cost": wedge_cost.run,
     "calibration": calibration.run,
     "novelty": novelty.run,
     "control": control.run,

@@ -21,6 +21,11 @@ from benchmarks import (
     task_tables,
     tomography,
     tomography_pictures,
+    wedge,
+    wedge_cost,
+    wedge_held_out,
+    wedge_pictures,
+    wedge_tilts,
 )
 from benchmarks.crops import draw
 from benchmarks.quality import CLEAN_ENOUGH, MAIN, STEP, against
@@ -35,6 +40,10 @@ TITLES = {
     "isotropic": "Isotropic volumes",
     "isotropic-cost": "What an isotropic volume costs",
     "tomography": "Tilt series",
+    "wedge": "The missing wedge, filled",
+    "wedge-tilts": "Hidden tilts of a cell, generated",
+    "wedge-held-out": "Hidden tilts of series as they are recorded",
+    "wedge-cost": "What filling the wedge costs",
     "speed": "Speed and memory",
     "cost": "What an answer costs",
     "large": "A large file",
@@ -202,6 +211,10 @@ WRITERS = {
     "isotropic": isotropic.page,
     "isotropic-cost": isotropic_cost.page,
     "tomography": tomography.page,
+    "wedge": wedge.page,
+    "wedge-tilts": wedge_tilts.page,
+    "wedge-held-out": wedge_held_out.page,
+    "wedge-cost": wedge_cost.page,
     "cost": cost.page,
     "novelty": novelty.page,
     "control": control.markdown,
@@ -226,6 +239,15 @@ PICTURES = {
 def _pictures(name: str, page: Path, kept: Path, result: dict) -> list[str]:
     if name == "calibration" and calibration.draw(result, page.parent / "images" / "benchmark-calibration.png"):
         return ["![Coverage by decile of spread, and right against predicted spread](images/benchmark-calibration.png)"]
+    images = page.parent / "images"
+    if name == "wedge":
+        wedge_pictures.draw_correlation(result, images / "benchmark-wedge-fsc.png")
+        parts = ["![Correlation with the truth inside the wedge](images/benchmark-wedge-fsc.png)"]
+        if wedge_pictures.draw_slices(kept, images / "benchmark-wedge.png"):
+            parts.append("![Slices across the tilt axis, as each method fills them](images/benchmark-wedge.png)")
+        return parts
+    if name == "wedge-tilts" and wedge_tilts.draw(result, images / "benchmark-wedge-tilts.png"):
+        return ["![PSNR and SSIM of generated tilts against their angle](images/benchmark-wedge-tilts.png)"]
     if name == "tomography" and tomography_pictures.draw(kept, page.parent / "images" / "benchmark-tomography.png"):
         return ["![Slices and the image of a point, ours, theirs and in theory](images/benchmark-tomography.png)"]
     names = PICTURES.get(name, [])

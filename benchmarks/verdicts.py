@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import calibration, isotropic, large_volume, novelty, task_tables, tomography
+from benchmarks import calibration, isotropic, large_volume, novelty, task_tables, tomography, wedge, wedge_held_out
 from benchmarks.quality import MAIN, against
 
 #: Memory that a run from disk to disk may take above an interpreter with torch, bytes; speed over BM3D.
@@ -22,6 +22,7 @@ def aims(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         _tasks,
         _isotropic,
         _tomography,
+        _wedge,
         _calibration,
         _novelty,
         _speed,
@@ -71,6 +72,15 @@ def _isotropic(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _tomography(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     result = found.get("tomography", {}).get("result", {})
     return [(aim, said, _said(met)) for aim, said, met in tomography.aims(result)] if "rows" in result else []
+
+
+def _wedge(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    lines = []
+    for name, section in (("wedge", wedge), ("wedge-held-out", wedge_held_out)):
+        result = found.get(name, {}).get("result", {})
+        if "rows" in result:
+            lines += [(aim, said, _said(met)) for aim, said, met in section.aims(result)]
+    return lines
 
 
 def _calibration(found: dict[str, Any]) -> list[tuple[str, str, str]]:

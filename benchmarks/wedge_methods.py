@@ -1,0 +1,216 @@
+"""Ways to fill the missing wedge of a case, each a volume, its spread where there is one, and CPU seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.wedge_phantoms import Case
+
+#: Rows that are filled together.
+TOGETHER = 8
+#: Iterations of the baseline SIRT: its error in the wedge hardly falls any more.
+SIRT_ITERATIONS = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    """float32 (Z, rows, X); the spread is None where there is none."""
+
+    mean: np.ndarray
+    std: np.ndarray | None = None
+    cpu: float = 0.0
+
+
+Method = Callable[[Case], Answer]
+
+
+def reconstructed(case: Case, method: Any, angles: Any = None, sinograms: np.ndarray | None = None) -> np.ndarray:
+    """By a method of `mendem.tomography`; of other tilts than those of the case where they are given."""
+    from mendem.tomography.slices import Reconstruction, Rows
+
+    data = case.sinograms if sinograms is None else sinograms
+    geometry = case.geometry if angles is None else replace(case.geometry, angles_deg=tuple(angles), shifts=())
+    whole = Reconstruction(Rows(data.transpose(1, 0, 2)), geometry, method, "cpu", surroundings=not case.isolated)
+    out = np.empty(case.truth.shape, np.float32)
+    for first, block in whole.blocks():
+        out[:, first : first + block.shape[1]] = block
+    return out
+
+
+def timed(call: Callable[[Case], Answer | np.ndarray]) -> Method:
+    """The answer with the CPU seconds that it took."""
+
+    def answer(case: Case) -> Answer:
+        start = time.process_time()
+        found = call(case)
+        found = found if isinstance(found, Answer) else Answer(found)
+        return replace(found, cpu=time.process_time() - start)
+
+    return answer
+
+
+def wbp(case: Case) -> np.ndarray:
+    """Weighted back-projection as it is by default: what errors in the wedge are relative to."""
+    from mendem.tomography.wbp import Wbp
+
+    return reconstructed(case, Wbp())
+
+
+def sirt(case: Case) -> np.ndarray:
+    """With positivity where the object is isolated."""
+    from mendem.tomography.sirt import Sirt
+
+    return reconstructed(case, Sirt(SIRT_ITERATIONS, positive=case.isolated))
+
+
+def filled(case: Case, filler: Any) -> Answer:
+    """By anything that is a `mendem.tomography.filler.Filler`, as the product runs it."""
+    import torch
+
+    geometry, inner = case.geometry, slice(None)
+    if not case.isolated:
+        geometry, inner = geometry.widened()
+    rows = len(case.sinograms)
+    chosen = np.unique(((np.arange(8) + 0.5) * rows / 8).astype(int))
+    whole = filler.for_series(case.sinograms[chosen], geometry)
+    padded = np.pad(case.sinograms, ((whole.halo,) * 2, (0, 0), (0, 0)), mode="edge")
+    mean = np.empty(case.truth.shape, np.float32)
+    std: np.ndarray | None = None
+    with torch.inference_mode():
+        for first in range(0, rows, TOGETHER):
+            last = min(first + TOGETHER, rows)
+            part = torch.from_numpy(np.ascontiguousarray(padded[first : last + 2 * whole.halo]))
+            for found in whole.fill(part, geometry, lambda: None):
+                latest = found
+            mean[:, first:last] = latest.mean[..., inner].transpose(0, 1).numpy()
+            if latest.std is not None:
+                std = np.empty_like(mean) if std is None else std
+                std[:, first:last] = latest.std[..., inner].transpose(0, 1).numpy()
+    return Answer(mean, std)
+
+
+def tv(case: Case) -> Answer:
+    """Total variation, with positivity where the object is isolated."""
+    from mendem.tomography.filler import TvFiller
+    from mendem.tomography.tv import Tv
+
+    return filled(case, TvFiller(Tv(positive=case.isolated)))
+
+
+def missing(case: Case) -> tuple[float, ...]:
+    """Angles of the tilts that are filled in; of a slab up to 80°."""
+    from mendem.tomography.missing_tilts import missing_tilts
+
+    found = missing_tilts(case.geometry.angles_deg, 90.0 if case.isolated else 80.0)
+    return tuple(a for a in found if a != -90.0)  # the mirror of 90°
+
+
+def nearest_tilts(case: Case, wanted: tuple[float, ...]) -> np.ndarray:
+    """Each wanted tilt the nearest measured one, stretched across the axis by the ratio of the cosines for a slab.
+
+    For an isolated object the tilts beyond ±90° are mirrors of those that were measured.
+    """
+    width = case.sinograms.shape[2]
+    middle = (width - 1) / 2
+    out = np.empty((len(case.sinograms), len(wanted), width), np.float32)
+    measured = np.array(case.geometry.angles_deg)
+    for i, angle in enumerate(wanted):
+        away = (measured - angle + 90) % 180 - 90 if case.isolated else measured - angle
+        near = int(np.argmin(np.abs(away)))
+        image = case.sinograms[:, near]
+        if case.isolated:
+            turns = round((measured[near] - angle) / 180)
+            out[:, i] = image[:, ::-1] if turns % 2 else image
+        else:
+            ratio = np.cos(np.radians(angle)) / np.cos(np.radians(measured[near]))
+            place = np.clip((np.arange(width) - middle) / ratio + middle, 0, width - 1)
+            out[:, i] = np.stack([np.interp(place, np.arange(width), row) for row in image])
+    return out
+
+
+def completed(case: Case, tilts: np.ndarray) -> np.ndarray:
+    """SIRT of measured and generated tilts (rows, tilts, width) together."""
+    from mendem.tomography.sirt import Sirt
+
+    angles = (*case.geometry.angles_deg, *missing(case))
+    both = np.concatenate([case.sinograms, tilts], axis=1)
+    order = np.argsort(angles, kind="stable")
+    return reconstructed(case, Sirt(SIRT_ITERATIONS, positive=case.isolated), np.array(angles)[order], both[:, order])
+
+
+def nearest(case: Case) -> np.ndarray:
+    """SIRT after the missing tilts were taken from their nearest neighbours."""
+    return completed(case, nearest_tilts(case, missing(case)))
+
+
+def road_tilts(case: Case, wanted: tuple[float, ...], at_once: int = 1) -> np.ndarray:
+    """Missing tilts of the tilt road at the angles that are wanted, (rows, tilts, width)."""
+    from mendem.tomography.tilt_road import generate_tilts
+
+    out = np.empty((len(case.sinograms), len(wanted), case.sinograms.shape[2]), np.float32)
+    found: Iterator[Any] = generate_tilts(
+        np.ascontiguousarray(case.sinograms.transpose(1, 0, 2)),
+        case.geometry.angles_deg,
+        wanted,
+        at_once=at_once,
+        isolated=case.isolated,
+        depth=case.truth.shape[0],
+        device="cpu",
+    )
+    for some in found:
+        for angle, image in zip(some.angles, some.images, strict=True):
+            out[:, int(np.argmin(np.abs(np.array(wanted) - angle)))] = image
+    return out
+
+
+def road(case: Case) -> np.ndarray:
+    """SIRT of measured and generated tilts."""
+    return completed(case, road_tilts(case, missing(case)))
+
+
+def network(case: Case) -> Answer:
+    """The volume road."""
+    from mendem.priors.wedge_filler import load_filler
+
+    return filled(case, load_filler(case.isolated))
+
+
+def tilts_of(answer: Answer, case: Case, angles: Any) -> np.ndarray:
+    """Projections of a volume at some angles, (rows, tilts, width); a slab goes on beyond the view, mirrored."""
+    import torch
+
+    from mendem.tomography.projector import Projector
+
+    geometry = replace(case.geometry, angles_deg=tuple(angles), shifts=())
+    slices, sides = answer.mean.transpose(1, 0, 2), (0, 0)
+    if not case.isolated:
+        geometry, inner = geometry.widened()
+        sides = inner.start, geometry.shape[1] - inner.stop
+    wide = np.pad(slices, ((0, 0), (0, 0), sides), mode="symmetric")
+    return Projector(geometry).forward(torch.from_numpy(np.ascontiguousarray(wide))).numpy()
+
+
+#: By name. WBP comes first: errors are relative to it.
+METHODS: dict[str, Method] = {
+    "WBP": timed(wbp),
+    "SIRT": timed(sirt),
+    "TV": timed(tv),
+    "nearest tilt": timed(nearest),
+    "volume road": timed(network),
+    "tilt road": timed(road),
+}
+
+
+def available() -> list[str]:
+    """Names of `METHODS` whose weights are there."""
+    from mendem.priors.checkpoint import models_folder
+
+    folders = {"volume road": "wedge-volume", "tilt road": "wedge-tilts"}
+    return [
+        name for name in METHODS if name not in folders or any((models_folder() / folders[name]).glob("*.safetensors"))
+    ]

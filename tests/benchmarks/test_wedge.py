@@ -1,0 +1,123 @@
+"""Phantoms, baselines and scores of the filled wedge, where their values are known."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("skimage")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.wedge_methods import Answer, completed, missing, nearest_tilts, tilts_of, wbp  # noqa: E402
+from benchmarks.wedge_phantoms import Phantom, ellipsoids, recorded, rows_of, shapes, shot_noise  # noqa: E402
+from benchmarks.wedge_scores import axial_ratios, covered, region_of, scored, slope, tilt_scores  # noqa: E402
+from mendem.tomography.projector import Projector  # noqa: E402
+
+ANGLES = tuple(np.arange(-60.0, 61, 6))
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    """A few rows of the shapes."""
+    return rows_of(shapes(1), slice(10, 18))
+
+
+@pytest.fixture(scope="module")
+def case(phantom):
+    """Without noise."""
+    return recorded(phantom, ANGLES, None)
+
+
+def test_projections_of_fine_voxels_are_nearly_those_of_their_means(case):
+    slices = torch.from_numpy(np.ascontiguousarray(case.truth.transpose(1, 0, 2)))
+    coarse = Projector(case.geometry).forward(slices).numpy()
+    # They differ at borders, by what a voxel hides: a few per cent.
+    assert np.linalg.norm(coarse - case.sinograms) < 0.03 * np.linalg.norm(case.sinograms)
+    assert coarse.sum() == pytest.approx(case.sinograms.sum(), rel=1e-3)
+
+
+def test_an_isolated_phantom_is_seen_whole_at_all_tilts(case):
+    mass = case.sinograms.sum((0, 2))
+    assert mass == pytest.approx(np.full(len(ANGLES), mass.mean()), rel=1e-4)
+
+
+def test_more_dose_is_less_noise():
+    assert shot_noise(12.0) == pytest.approx(shot_noise(3.0) / 2)
+    # 3 e/Å² and 1.6 nm: 768 electrons, 3.6 % of the beam; contrast of 1.2 x 0.0065 rad/(V nm) x 3 V x 1.6 nm = 3.8 %.
+    assert shot_noise(3.0) == pytest.approx(0.96, rel=0.02)
+
+
+def test_the_truth_has_no_error_and_all_power_and_wbp_has_the_error_one(case):
+    reference = Answer(wbp(case))
+    best = scored(Answer(case.truth), case, reference)
+    assert best["error"] == pytest.approx(0) and best["power"] == pytest.approx(1)
+    base = scored(reference, case, reference)
+    assert base["error"] == pytest.approx(1) and base["power"] < 0.05
+
+
+def test_the_nearest_tilt_of_an_isolated_object_may_be_the_mirror_from_behind(case):
+    wanted = missing(case)
+    assert -66.0 in wanted and 90.0 in wanted and -90.0 not in wanted
+    tilts = nearest_tilts(case, missing(case))
+    assert np.array_equal(tilts[:, wanted.index(66.0)], case.sinograms[:, -1])
+    # 72° is nearer to 60° than to -60°; 90° is as far from both.
+    assert np.array_equal(tilts[:, wanted.index(-72.0)], case.sinograms[:, 0])
+
+
+def test_true_tilts_are_better_than_the_nearest_and_complete_the_tomogram(case, phantom):
+    true = phantom.project(missing(case))
+    exact, near = (tilt_scores(t, true) for t in (true, nearest_tilts(case, missing(case))))
+    assert min(exact["SSIM"]) == pytest.approx(1.0) and max(near["SSIM"]) < 0.999
+    assert min(exact["PSNR"]) > 200 > max(near["PSNR"])
+    reference = Answer(wbp(case))
+    whole, guessed = (
+        scored(Answer(completed(case, t)), case, reference)["error"] for t in (true, nearest_tilts(case, missing(case)))
+    )
+    assert whole < 0.5 * guessed
+
+
+def test_tilts_of_the_truth_are_those_of_the_phantom(case, phantom):
+    angles = missing(case)
+    found, true = tilts_of(Answer(case.truth), case, angles), phantom.project(angles)
+    assert np.linalg.norm(found - true) < 0.03 * np.linalg.norm(true)
+
+
+def test_axial_ratios_of_the_truth_are_the_true_ones_and_stretching_is_seen():
+    objects = ellipsoids(3)
+    true = objects.halves[:, 0] / objects.halves[:, 2]
+    # Moments of voxels cut at half of the level: about 2 % for half axes of 7 voxels.
+    assert axial_ratios(objects.phantom.truth, objects) == pytest.approx(true, rel=0.04)
+    assert true.min() >= 0.7 and true.max() <= 1.5
+
+
+def test_the_slope_of_exact_ratios_is_one_and_constant_ones_have_none():
+    true = np.linspace(0.7, 1.5, 20)
+    assert slope(true, true)["slope"] == pytest.approx(1.0)
+    assert slope(1.5 * true, true)["slope"] == pytest.approx(1.5)
+    assert slope(np.full(20, 1.2), true)["slope"] == pytest.approx(0.0, abs=1e-12)
+    assert slope(np.r_[np.nan, true], np.r_[1.0, true])["objects"] == 20
+
+
+def test_intervals_of_the_right_width_cover_nine_of_ten(case):
+    rng = np.random.default_rng(0)
+    error = rng.normal(0, 0.1, case.truth.shape)
+    answer = Answer(case.truth + error, np.full(case.truth.shape, 0.1))
+    found = covered(answer, case, region_of(case))
+    # Some 5000 voxels: a standard error of 0.004.
+    assert found["covered"] == pytest.approx(0.9, abs=0.015)
+    # Only a part of the error lies in the wedge: intervals for the whole of it are too wide there.
+    assert found["covered in wedge"] > found["covered"]
+    narrow = replace(answer, std=np.full(case.truth.shape, 0.05))
+    assert covered(narrow, case, region_of(case))["covered"] < 0.65
+
+
+def test_a_slab_goes_on_beyond_the_view():
+    fine = np.zeros((64, 4, 64), np.float32)
+    fine[24:40] = 1.0
+    flat = recorded(Phantom("flat", fine, False), (-45.0, 0.0, 45.0), None)
+    # A homogeneous slab looks the same everywhere, so that its level is taken away entirely.
+    assert np.abs(flat.sinograms).max() < 1e-3
