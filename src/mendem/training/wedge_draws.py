@@ -18,8 +18,8 @@ from mendem.training.wedge_volumes import isolated, slab
 
 #: Side of a slice, pixels.
 SIDE = 96
-#: Slices of one volume, which share their tilts; share of the series that are of slabs.
-TOGETHER, SLABS = 8, 0.35
+#: Slices of one volume, which share their tilts; shares of the series of slabs, and without any fault.
+TOGETHER, SLABS, FAULTLESS = 8, 0.35, 0.15
 
 
 @dataclass(frozen=True)
@@ -174,5 +174,8 @@ def draw(rng: np.random.Generator, fibsem: list[np.ndarray]) -> Draws:
             return draw(rng, fibsem)
     rows = chosen_rows(rng, volume, TOGETHER)
     scale = float(np.exp(rng.normal(0, 1)))
-    sinograms, truth, geometry = series(rng, scale * volume, extended, scheme(rng, extended), rows)
+    plan = scheme(rng, extended)
+    if faultless := rng.uniform() < FAULTLESS:
+        plan = Scheme(plan.stated, plan.stated, (0.0,) * len(plan.stated))
+    sinograms, truth, geometry = series(rng, scale * volume, extended, plan, rows, faultless)
     return prepared(sinograms, truth, geometry, extended)
