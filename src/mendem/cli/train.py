@@ -118,6 +118,7 @@ def _train_blur(recipe: dict[str, Any], chosen: argparse.Namespace) -> int:
 def _pack(recipe: dict[str, Any], chosen: argparse.Namespace) -> int:
     from mendem.cli import DONE
     from mendem.training.pack import make_pack
+    from mendem.training.tilts_pool import draw_pool, write_pool
 
     if chosen.pack.suffix != ".npz":
         raise MendemError(f"{chosen.pack}: a pack is written as .npz; give such a name")
@@ -126,7 +127,10 @@ def _pack(recipe: dict[str, Any], chosen: argparse.Namespace) -> int:
     if not chosen.data.is_dir():
         raise MendemError(f"{chosen.data} is not a folder; a pack is made from the folder of the training pictures")
     try:
-        make_pack(recipe, chosen.data, chosen.pack)
+        if "tilts" in recipe:
+            write_pool(chosen.pack, draw_pool(recipe["data"]))
+        else:
+            make_pack(recipe, chosen.data, chosen.pack)
     except (FileNotFoundError, IndexError) as error:
         raise _lacking(chosen.data, error) from error
     print(f"{chosen.pack} written, {chosen.pack.stat().st_size / 1e6:.1f} MB; use it with --data {chosen.pack}")
@@ -143,7 +147,7 @@ def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, de
     What takes a minute or more is made when the training is at its end.
     """
     from mendem.training.export import export, last_logged, save_current
-    from mendem.training.pack import training_sources
+    from mendem.training.lessons import lesson_of
     from mendem.training.state import AVERAGE
 
     run: Path = chosen.folder
@@ -151,7 +155,7 @@ def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, de
     facts = export(recipe, run, run / AVERAGE)
     if log["minutes"] >= minutes:
         print("judging what it has learned; a minute or more", file=sys.stderr)
-        facts = export(recipe, run, target, training_sources(chosen.data, recipe["data"]), chosen.data)
+        facts = export(recipe, run, target, lesson_of(recipe).sources(chosen.data, recipe), chosen.data)
     elif target != run / AVERAGE:
         export(recipe, run, target)
     save_current(recipe, run)
@@ -161,6 +165,11 @@ def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, de
     if "noise" in recipe:
         _say_errors(facts.get("errors", {}))
         use = "put it into models/em-noise as noise.safetensors"
+    elif "tilts" in recipe:
+        use = "put it into models/wedge-tilts"
+    elif "wedge" in recipe:
+        _say_wedge(facts.get("held out", {}))
+        use = "put it into models/wedge-volume as wedge.safetensors"
     else:
         if "sections" not in recipe:  # what is judged there are single pictures
             words += _validation(chosen.data, run, target, device, log)
@@ -196,3 +205,10 @@ def _say_errors(errors: dict[str, list[float]]) -> None:
             f"{line:.3f}, gain {gain:.3f}",
             file=sys.stderr,
         )
+
+
+def _say_wedge(table: dict[str, dict[str, float]]) -> None:
+    """Errors in the wedge of specimens that no training reads, to stderr."""
+    for case, row in table.items():
+        words = ", ".join(f"{name} {value:.2f}" for name, value in row.items())
+        print(f"  {case:34} {words}", file=sys.stderr)

@@ -13,12 +13,11 @@ from mendem.priors.checkpoint import save, write
 from mendem.priors.prior import Coverage
 from mendem.provenance import software_versions
 from mendem.training.lessons import lesson_of
-from mendem.training.pool import Source
 from mendem.training.state import CURRENT, read_state
 
 
 def export(
-    recipe: dict[str, Any], run: Path, target: Path, sources: list[Source] | None = None, data: Path | None = None
+    recipe: dict[str, Any], run: Path, target: Path, sources: list[Any] | None = None, data: Path | None = None
 ) -> dict[str, Any]:
     """Write the averaged weights of ``run`` to ``target`` (``weights.safetensors``) as float16; returns what it tells.
 

@@ -11,10 +11,22 @@ from torch import Tensor, nn
 
 from mendem.priors.network import UNet
 from mendem.priors.noise_network import NoiseNetwork
-from mendem.training import noise_reading, objective
+from mendem.priors.tilt_network import TiltNetwork
+from mendem.priors.wedge_network import WedgeNetwork
+from mendem.training import (
+    noise_reading,
+    objective,
+    tilts_pool,
+    tilts_spread,
+    wedge_check,
+    wedge_objective,
+    wedge_spool,
+)
+from mendem.training.pack import training_sources
 from mendem.training.pool import Source
 from mendem.training.sections import SectionStream
 from mendem.training.stream import Stream
+from mendem.training.tilts_stream import Film, film_loss
 
 Recipe = dict[str, Any]
 
@@ -34,12 +46,15 @@ class Lesson:
     finish
         What is done with the averaged network at the end, from the recipe, the sources and the folder or pack they came
         from; returns what the weights' header tells of it.
+    sources
+        What is learned from: of the folder or pack, and the recipe.
     """
 
     network: Callable[[Recipe], nn.Module]
-    stream: Callable[[list[Source], Recipe, int, str], Callable[[], Any]]
+    stream: Callable[[list[Any], Recipe, int, str, Path], Callable[[], Any]]
     loss: Callable[[Any, Any, Recipe], Tensor]
-    finish: Callable[[Any, Recipe, list[Source], Path], dict[str, Any]]
+    finish: Callable[[Any, Recipe, list[Any], Path], dict[str, Any]]
+    sources: Callable[[Path, Recipe], list[Any]] = lambda data, recipe: training_sources(data, recipe["data"])
 
 
 def _judged(network: UNet, recipe: Recipe, sources: list[Source], data: Path) -> dict[str, Any]:
@@ -54,7 +69,7 @@ def _judged(network: UNet, recipe: Recipe, sources: list[Source], data: Path) ->
 
 PRIOR = Lesson(
     network=lambda recipe: UNet(**recipe["network"]),
-    stream=lambda sources, recipe, seed, device: Stream(sources, recipe, seed, device).next,
+    stream=lambda sources, recipe, seed, device, run: Stream(sources, recipe, seed, device).next,
     loss=lambda network, asked, recipe: objective.loss(network, asked, recipe["train"].get("weighting", "relative")),
     finish=_judged,
 )
@@ -70,17 +85,36 @@ def _judged_sections(network: UNet, recipe: Recipe, sources: list[Source], data:
 SECTIONS = replace(
     PRIOR,
     finish=_judged_sections,
-    stream=lambda sources, recipe, seed, device: SectionStream(sources, recipe, seed, device).next,
+    stream=lambda sources, recipe, seed, device, run: SectionStream(sources, recipe, seed, device).next,
 )
 NOISE = Lesson(
     network=lambda recipe: NoiseNetwork(**recipe["noise"]),
-    stream=lambda sources, recipe, seed, device: noise_reading.Windows(sources, recipe, seed, device).next,
+    stream=lambda sources, recipe, seed, device, run: noise_reading.Windows(sources, recipe, seed, device).next,
     loss=lambda network, batch, recipe: noise_reading.reading_loss(network, *batch),
     finish=noise_reading.finish,
 )
 
 
+TILTS = Lesson(
+    network=lambda recipe: TiltNetwork(**recipe["tilts"]),
+    stream=lambda pool, recipe, seed, device, run: Film(pool, recipe, seed, device).next,
+    loss=lambda network, batch, recipe: film_loss(network, batch),
+    finish=tilts_spread.finish,
+    sources=lambda data, recipe: tilts_pool.read_pool(data) if data.is_file() else tilts_pool.draw_pool(recipe["data"]),
+)
+
+
+WEDGE = Lesson(
+    network=lambda recipe: WedgeNetwork(**recipe["wedge"]),
+    stream=lambda recorded, recipe, seed, device, run: wedge_spool.stream(recorded, recipe, seed, device, run),
+    loss=lambda network, batch, recipe: wedge_objective.loss(network, batch),
+    finish=lambda network, recipe, recorded, data: wedge_check.finish(network, recorded, data),
+    sources=lambda data, recipe: wedge_spool.recorded(data),
+)
+
+
 def lesson_of(recipe: Recipe) -> Lesson:
-    """The network that reads the noise where the recipe has a table ``noise``, one for volumes where it has a table
-    ``sections``; else a prior."""
-    return NOISE if "noise" in recipe else SECTIONS if "sections" in recipe else PRIOR
+    """What there is to learn, by the table that only such a recipe has: ``noise``, ``sections``, ``tilts``,
+    ``wedge``; else a prior."""
+    kinds = {"noise": NOISE, "sections": SECTIONS, "tilts": TILTS, "wedge": WEDGE}
+    return next((lesson for name, lesson in kinds.items() if name in recipe), PRIOR)

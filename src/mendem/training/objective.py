@@ -53,7 +53,11 @@ def loss(network: nn.Module, asked: Questions, weighting: str = "relative") -> T
     do; Karras et al. 2024, section 2.2), in the units of the preconditioning ("posterior"), or in those of the signal
     ("signal"), in which the hard questions count most.
     """
-    correction, log_variance = answers(network, asked)
+    return cost(*answers(network, asked), asked, weighting)
+
+
+def cost(correction: Tensor, log_variance: Tensor, asked: Questions, weighting: str = "relative") -> Tensor:
+    """What given answers cost, see `loss`."""
     squared = (correction - (asked.target - asked.base) / asked.scale) ** 2
     likelihood = squared.detach() * torch.exp(-log_variance) + log_variance
     if weighting == "relative":

@@ -126,6 +126,27 @@ BLUR: dict[str, Table] = {
     "data": DATA,
     "train": {"windows": _whole(16, 1_000_000), "magnification": _range(8), "seed": _whole(0, 2**31)},
 }
+#: The tilt road; see `mendem.training.tilts_pool` and `mendem.training.tilts_stream`.
+TILTS: dict[str, Table] = {
+    "tilts": {"widths": _wholes(2048), "blocks": _wholes(64)},
+    "data": {
+        "side": _whole(32, 512),
+        "rows": _whole(8, 512),
+        **dict.fromkeys(("cells", "particles", "shapes", "slabs"), _whole(0, 100_000)),
+    },
+    "train": {**{key: entry for key, entry in STEPS.items() if key != "patch"}, "sampled": _number(0, 1)},
+}
+#: The volume road; see `mendem.training.wedge_spool`.
+WEDGE: dict[str, Table] = {
+    "wedge": {
+        "widths": _wholes(2048),
+        "blocks": _wholes(64),
+        "embedding": _whole(1, 4096).or_absent(),
+        "fold": _one_of(1, 2, 4).or_absent(),
+    },
+    "data": {"files": _whole(8, 1_000_000), "workers": _whole(0, 64)},
+    "train": {key: entry for key, entry in STEPS.items() if key != "patch"},
+}
 #: Shares of kinds of observation, which are compared with one another, and what else the table ``degrade`` holds.
 DEGRADE: Table = {
     f.name: _range(100) if f.name == "less_noise" else _number(0, 1 if f.name == "hole" else 1000)
@@ -152,7 +173,7 @@ def load_recipe(path: Path) -> dict[str, Any]:
 
 def check_recipe(recipe: Mapping[str, Any], where: str) -> None:
     """`MendemError` with one sentence about what is wrong in a recipe, if anything is; ``where`` names it."""
-    kinds = {"noise": NOISE, "blur": BLUR, "sections": SECTIONS}
+    kinds = {"noise": NOISE, "blur": BLUR, "sections": SECTIONS, "tilts": TILTS, "wedge": WEDGE}
     tables = next((tables for name, tables in kinds.items() if name in recipe), PRIOR)
     allowed = [*tables, *(["degrade"] if tables is PRIOR else [])]
     if unknown := [name for name in recipe if name not in allowed]:
@@ -163,6 +184,10 @@ def check_recipe(recipe: Mapping[str, Any], where: str) -> None:
         _check_degrade(recipe.get("degrade", {}), where)
     if tables in (PRIOR, SECTIONS):
         _check_prior(recipe, where)
+    elif tables is TILTS:
+        _check_tilts(recipe, where)
+    elif tables is WEDGE and len(recipe["wedge"]["widths"]) != len(recipe["wedge"]["blocks"]):
+        raise MendemError(f"{where}: in the table [wedge], widths and blocks must be lists of the same length")
     elif tables is NOISE and (recipe["train"]["patch"] % 4 or recipe["train"]["patch"] < 64):
         raise MendemError(f"{where}: in the table [train], patch must be a multiple of 4, and 64 at least")
 
@@ -199,4 +224,21 @@ def _check_prior(recipe: Mapping[str, Any], where: str) -> None:
         raise MendemError(
             f"{where}: in the table [train], patch is {train['patch']}, but must be a multiple of {cell} for this "
             "network"
+        )
+
+
+def _check_tilts(recipe: Mapping[str, Any], where: str) -> None:
+    network, data = recipe["tilts"], recipe["data"]
+    if len(network["widths"]) != len(network["blocks"]):
+        raise MendemError(f"{where}: in the table [tilts], widths and blocks must be lists of the same length")
+    cell = 2 ** len(network["widths"])
+    if (
+        data["side"] % cell
+        or data["rows"] % cell
+        or data["rows"] > data["side"]
+        or not sum(data[kind] for kind in ("cells", "particles", "shapes", "slabs"))
+    ):
+        raise MendemError(
+            f"{where}: in the table [data], side and rows must be multiples of {cell}, rows at most side, and some "
+            "series must be wanted"
         )

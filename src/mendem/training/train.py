@@ -15,8 +15,6 @@ from torch import nn
 
 from mendem.training.lessons import lesson_of
 from mendem.training.optimiser import Optimiser
-from mendem.training.pack import training_sources
-from mendem.training.pool import Source
 from mendem.training.state import Progress, fill, load_state, save_state
 from mendem.training.stream import Ahead
 
@@ -26,7 +24,7 @@ SAVE_EVERY, WARM_UP = 60.0, 200
 
 def train(
     recipe: dict[str, Any],
-    data: Path | list[Source],
+    data: Path | list[Any],
     run: Path,
     minutes: float,
     device: str = "cpu",
@@ -64,8 +62,8 @@ def train(
     if progress.worked >= end:
         return progress
 
-    sources = training_sources(data, recipe["data"]) if isinstance(data, Path) else data
-    draw = lesson.stream(sources, recipe, options["seed"] + progress.step, device)
+    sources = lesson.sources(data, recipe) if isinstance(data, Path) else data
+    draw = lesson.stream(sources, recipe, options["seed"] + progress.step, device, run)
     ahead = Ahead(draw, device) if device == "cuda" else None
     draw = draw if ahead is None else ahead.next
     answer = faster(network, device) if options.get("compile", True) else network
