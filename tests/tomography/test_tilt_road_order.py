@@ -27,12 +27,19 @@ def test_a_tilt_in_a_gap_comes_before_those_beyond_the_range():
 
 def test_the_nearest_known_tilts_of_both_sides_are_neighbours_across_ninety_degrees_too():
     angles = [-60, -57, 0, 57, 60, 80, 90]
-    below, above = neighbours(angles, range(5), 80, True)
+    below, above = neighbours(angles, range(5), range(5), 80, True)
     assert [(n.index, n.distance, n.mirrored) for n in below] == [(4, -20, False), (3, -23, False)]
     assert [(n.index, n.distance, n.mirrored) for n in above] == [(0, 40, True), (1, 43, True)]
 
 
 def test_a_slab_has_neighbours_on_one_side_of_a_tilt_beyond_its_range():
-    below, above = neighbours([-60, 0, 60], range(3), 70, False)
+    below, above = neighbours([-60, 0, 60], range(3), range(3), 70, False)
     assert [n.index for n in below] == [2, 1]
+    assert above == []
+
+
+def test_behind_a_generated_neighbour_stands_the_nearest_measured_one():
+    angles = [57, 60, 63, 66, 69]
+    below, above = neighbours(angles, [0, 1, 2, 3], {0, 1}, 69, False)
+    assert [n.index for n in below] == [3, 1]
     assert above == []

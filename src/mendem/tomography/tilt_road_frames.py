@@ -27,8 +27,9 @@ class Context:
     Attributes
     ----------
     maps
-        (MAPS, y, x): the two reprojections at its angle, the place across the tilt axis from -1 to 1, and for
-        each neighbour (two below from near to far, two above) its image and what the reprojection lacks there.
+        (MAPS, y, x): the two reprojections at its angle, the distance from the tilt axis, 1 at the edge, and for each
+        neighbour (the nearest below and a measured one there, and the same above) its image and what the reprojection
+        lacks there.
     numbers
         NUMBERS of them, in order: isolated, cosine of the angle, degrees to the nearest measured tilt below and above
         (in units of 45°), spacing of the measured tilts (10°), ln of the noise; for each neighbour present, distance,
@@ -76,7 +77,8 @@ class Frames:
         """What frame number ``frame`` is asked with, from all that are not missing."""
         target = self.angles[frame]
         known = [i for i, kind in enumerate(self.kinds) if kind != MISSING]
-        below, above = neighbours(self.angles, known, target, self.isolated)
+        measured = {i for i in known if self.kinds[i] == MEASURED}
+        below, above = neighbours(self.angles, known, measured, target, self.isolated)
         mirrored = bool(above) and (not below or above[0].distance < -below[0].distance)
         if mirrored:
             below, above = above, below

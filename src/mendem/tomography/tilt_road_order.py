@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-#: Nearest tilts on either side of a missing one that are looked at.
+#: Tilts on either side of a missing one that are looked at.
 EACH_SIDE = 2
 #: Angles closer than this are the same, degrees.
 SAME = 1e-6
@@ -45,17 +45,22 @@ def separation(angle: float, target: float, isolated: bool) -> tuple[float, bool
 
 
 def neighbours(
-    angles: Sequence[float], known: Sequence[int], target: float, isolated: bool
+    angles: Sequence[float], known: Sequence[int], measured: Collection[int], target: float, isolated: bool
 ) -> tuple[list[Neighbour], list[Neighbour]]:
-    """The `EACH_SIDE` nearest known tilts below the target and above it, nearest first; fewer where there are fewer."""
-    below: list[Neighbour] = []
-    above: list[Neighbour] = []
+    """The tilts below the target and above it that say most of it, nearest first, at most `EACH_SIDE` each.
+
+    The first is the nearest of all that are known; the others are the nearest that were measured: what was generated
+    says nothing that these did not say.
+    """
+    sides: tuple[list[Neighbour], list[Neighbour]] = ([], [])
     for index in known:
         distance, mirrored = separation(angles[index], target, isolated)
-        (below if distance < 0 else above).append(Neighbour(index, distance, mirrored))
-    below.sort(key=lambda n: (-n.distance, n.index))
-    above.sort(key=lambda n: (n.distance, n.index))
-    return below[:EACH_SIDE], above[:EACH_SIDE]
+        sides[distance >= 0].append(Neighbour(index, distance, mirrored))
+    chosen = []
+    for side in sides:
+        side.sort(key=lambda n: (abs(n.distance), n.index))
+        chosen.append([*side[:1], *(n for n in side[1:] if n.index in measured)][:EACH_SIDE])
+    return chosen[0], chosen[1]
 
 
 def outward(measured: Sequence[float], targets: Sequence[float], isolated: bool) -> list[int]:
