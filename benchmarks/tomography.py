@@ -15,7 +15,7 @@ from benchmarks.settings import Settings
 from benchmarks.tables import table
 
 #: Side of the slices, tilts, slices of the volume that are reconstructed, and iterations that are compared.
-SIDE, TILTS, SLICES, ITERATIONS = 512, 61, 3, (20, 50)
+SIDE, TILTS, SLICES, ITERATIONS = 512, 61, 3, (20,)
 #: Marks the reference that knows the object to lie in the disc, as mendem does not.
 DISC = ", theirs in the disc"
 #: Electrons on a pixel of empty beam where there is noise (`mendem.tomography.phantom.counted`).
@@ -26,7 +26,7 @@ RANGES = {
     "±60°": (np.linspace(-60, 60, TILTS), 122.0),
 }
 #: Times that a method is run for its CPU time.
-REPEATS = 5
+REPEATS = 3
 #: Part of the reference's error that is allowed, and of theory.
 BOUND, THEORY_BOUND = 1.10, 0.02
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 pytest.importorskip("skimage")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.wedge_held_out import compared  # noqa: E402
 from benchmarks.wedge_methods import Answer, completed, missing, nearest_tilts, tilts_of, wbp  # noqa: E402
 from benchmarks.wedge_phantoms import Phantom, ellipsoids, recorded, rows_of, shapes, shot_noise  # noqa: E402
 from benchmarks.wedge_scores import axial_ratios, covered, region_of, scored, slope, tilt_scores  # noqa: E402
@@ -121,3 +123,14 @@ def test_a_slab_goes_on_beyond_the_view():
     flat = recorded(Phantom("flat", fine, False), (-45.0, 0.0, 45.0), None)
     # A homogeneous slab looks the same everywhere, so that its level is taken away entirely.
     assert np.abs(flat.sinograms).max() < 1e-3
+
+
+def test_a_tilt_that_is_shifted_and_scaled_is_compared_as_it_was():
+    rng = np.random.default_rng(1)
+    tilt = ndimage.gaussian_filter(rng.normal(size=(40, 48)), 2)
+    moved = 5 - 3 * ndimage.shift(tilt, (1.5, -1.0), order=3, mode="nearest")
+    assert compared(moved, tilt) < 1e-3 * tilt.var()
+    # Noise of the recorded tilt stays, whatever is fitted.
+    noisy = tilt + rng.normal(0, 0.05, tilt.shape)
+    assert compared(moved, noisy) == pytest.approx(0.05**2, rel=0.15)
+    assert compared(np.roll(tilt, 12, 1), tilt) > 0.3 * tilt.var()
