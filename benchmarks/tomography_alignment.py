@@ -131,7 +131,7 @@ def case(name: str, seed: int) -> list[dict[str, Any]]:
     ways: dict[str, Callable[[TiltSeries], TiltSeries]] = {
         "unaligned": lambda s: s,
         "neighbours correlated (scikit-image)": correlated,
-        "mendem": lambda s: align(s, device="cpu").series,
+        "mendem": lambda s: align(s).series,
     }
     for way, call in ways.items():
         start = time.process_time()

@@ -15,6 +15,8 @@ from benchmarks.wedge_phantoms import Case
 TOGETHER = 8
 #: Iterations of the baseline SIRT: its error in the wedge hardly falls any more.
 SIRT_ITERATIONS = 30
+#: CPU seconds of learning from one series.
+LEARNING = 180.0
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,24 @@ def network(case: Case) -> Answer:
     return filled(case, load_filler(case.isolated))
 
 
+def learned(case: Case, anew: bool) -> Answer:
+    """The volume road after it learned from this series alone: from its trained weights, or ``anew`` from random ones.
+
+    The latter is the self-supervised way of IsoNet and DeepDeWedge, with this network and as many seconds.
+    """
+    import torch
+
+    from mendem.priors.wedge_filler import load_filler
+    from mendem.training.wedge_own import learn_from, untrained
+
+    geometry = case.geometry if case.isolated else case.geometry.widened()[0]
+    filler = load_filler(case.isolated)
+    filler = (untrained(filler) if anew else filler).for_series(case.sinograms, geometry)
+    window = torch.from_numpy(np.pad(case.sinograms, ((filler.halo,) * 2, (0, 0), (0, 0)), mode="edge"))
+    *_, last = learn_from(filler, [window], geometry, LEARNING, anew=anew, clock=time.process_time)
+    return filled(case, last.filler)
+
+
 def tilts_of(answer: Answer, case: Case, angles: Any) -> np.ndarray:
     """Projections of a volume at some angles, (rows, tilts, width); a slab goes on beyond the view, mirrored."""
     import torch
@@ -203,14 +223,18 @@ METHODS: dict[str, Method] = {
     "nearest tilt": timed(nearest),
     "volume road": timed(network),
     "tilt road": timed(road),
+    "self-supervised": timed(lambda case: learned(case, anew=True)),
+    "volume road, adapted": timed(lambda case: learned(case, anew=False)),
 }
+#: These take minutes, and run in some cases only.
+SLOW = ("self-supervised", "volume road, adapted")
 
 
 def available() -> list[str]:
     """Names of `METHODS` whose weights are there."""
     from mendem.priors.checkpoint import models_folder
 
-    folders = {"volume road": "wedge-volume", "tilt road": "wedge-tilts"}
+    folders = dict.fromkeys(("volume road", *SLOW), "wedge-volume") | {"tilt road": "wedge-tilts"}
     return [
         name for name in METHODS if name not in folders or any((models_folder() / folders[name]).glob("*.safetensors"))
     ]

@@ -14,6 +14,8 @@ COLOURS = {
     "nearest tilt": "tab:olive",
     "volume road": "tab:red",
     "tilt road": "tab:blue",
+    "self-supervised": "tab:green",
+    "volume road, adapted": "tab:pink",
 }
 
 
@@ -67,6 +69,8 @@ def draw_correlation(result: dict[str, Any], target: Path) -> bool:
             axis = axes[line, column]
             for method in result["methods"]:
                 some = [r for r in rows if (r["kind"], r["dose"], r["method"]) == (kind, dose, method)]
+                if not some:
+                    continue
                 curves = np.array([[np.nan if c is None else c for c in r["FSC"]] for r in some])
                 axis.plot(some[0]["frequency"], curves.mean(0), color=COLOURS[method], label=method, linewidth=1.5)
             axis.axhline(0.5, color="0.85", linewidth=0.8, zorder=0)
