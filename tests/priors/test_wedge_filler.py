@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mendem.errors import Cancelled
-from mendem.priors.wedge_filler import WedgeFiller
+from mendem.priors.wedge_filler import WedgeFiller, load_filler, save_filler
 from mendem.priors.wedge_inputs import HALO, setting_of, tv_of, view_of
 from mendem.priors.wedge_network import WedgeNetwork
 from mendem.tomography.geometry import SliceGeometry
@@ -108,6 +108,17 @@ def test_an_empty_slice_is_filled_with_nothing() -> None:
     data = np.zeros((1 + 2 * HALO, len(GEOMETRY.angles_deg), 52), np.float32)
     mean, std = last(WedgeFiller(network(), True).for_series(series(2), GEOMETRY), data)
     assert np.abs(mean).max() < 1e-6 and np.isfinite(std).all()
+
+
+def test_a_filler_can_be_kept_and_used_again(tmp_path) -> None:
+    data = series(1)
+    filler = WedgeFiller(network(), True, (1.25, 1.5))
+    save_filler(filler, tmp_path / "own" / "wedge.safetensors", {"learned_from": "series"})
+    again = load_filler(True, tmp_path / "own" / "wedge.safetensors")
+    assert again.widen == (1.25, 1.5) and again.name == "own"
+    (mean, _), (kept, _) = (last(f.for_series(data, GEOMETRY), data) for f in (filler, again))
+    # Weights are kept as float16: 11 bits, where the network computes with 8.
+    np.testing.assert_allclose(kept, mean, atol=0.02 * mean.max())
 
 
 def test_it_stops_when_asked() -> None:

@@ -127,3 +127,10 @@ def load_filler(isolated: bool, weights: Path | None = None, device: str = "cpu"
     network = load_network(WedgeNetwork, path).to(device)
     widen = read_facts(path).get("widen", (1.0, 1.0))
     return WedgeFiller(network, isolated, tuple(widen), path.parent.name)
+
+
+def save_filler(filler: WedgeFiller, path: Path, facts: dict[str, Any]) -> None:
+    """Write the weights of a filler for `load_filler`; ``facts``, such as what it learned from, are kept with them."""
+    from mendem.priors.checkpoint import write
+
+    write(filler.network, path, {"widen": list(filler.widen), **facts})
