@@ -22,6 +22,10 @@ PREVIEW = "mendem_preview"
 #: Marks a layer that something is drawn in for a widget, such as the region, and that is nothing to restore.
 TOOL = "mendem_tool"
 
+#: Extent of the pixels of a layer that is drawn larger or smaller than it is, in its metadata:
+#: ``{"values": one for each axis, "unit": of a length, or of a frequency}``.
+SPACING = "mendem_spacing"
+
 
 def layer_from_image(image: Image, **changes: Any) -> tuple[Any, dict[str, Any], str]:
     """The layer data tuple of an image: scale and units from its voxel size, its notes and provenance as metadata."""
@@ -226,6 +230,11 @@ def _voxel_size(layer: ImageLayer, axes: tuple[str, ...]) -> VoxelSize:
     """Lengths of the axes whose unit is one; None for pixels, for tilts, and for everything else."""
     import pint
 
+    stated = layer.metadata.get(SPACING)
+    if stated is not None:
+        if stated["unit"] not in NM_PER_UNIT:
+            return VoxelSize((None,) * layer.ndim)
+        return VoxelSize(tuple(stated["values"]), stated["unit"])
     registry = pint.get_application_registry()
     stretch = np.linalg.norm(np.asarray(layer.affine.affine_matrix)[:-1, :-1], axis=0)
     known = {str(registry.Unit(name)): name for name in NM_PER_UNIT}

@@ -16,14 +16,6 @@ from mendem.tomography.tilt_series import TiltSeries
 from mendem.tomography.wbp import Wbp
 
 
-class _OneRow(AlignedRows):
-    """Rows that are aligned one at a time: a band would hold the whole view for the one that is wanted."""
-
-    @property
-    def band(self) -> int:
-        return 1
-
-
 class _Given:
     """A sinogram (1, tilts, width) as `mendem.tomography.slices.Sinograms`."""
 
@@ -69,7 +61,7 @@ class SingleSlice:
         for tilt in missing:
             check()
             alone = replace(series, excluded=tuple(k for k in range(series.count) if k != tilt))
-            rows = _OneRow(alone, Density(), (self._level(alone, tilt),), (1.0,))
+            rows = AlignedRows(alone, Density(), (self._level(alone, tilt),), (1.0,), band_bytes=1)
             if not 0 <= row < rows.count:
                 raise MendemError(f"{series.name} has no slice {row}; its slices are 0 to {rows.count - 1}")
             self._known[tilt] = rows.read(row, row + 1)[0, 0]

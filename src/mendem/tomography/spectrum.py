@@ -79,4 +79,4 @@ def _three(tomogram: Any) -> tuple[int, int, int]:
     shape = tuple(int(n) for n in tomogram.shape)
     if len(shape) != 3 or min(shape) < 1:
         raise MendemError(f"a tomogram has the axes z, y, x; this has the shape {shape}")
-    return shape  # type: ignore[return-value]
+    return shape

@@ -1,0 +1,248 @@
+"""Where everything stands in the Missing wedge dock. It decides nothing."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from napari.layers import Image as ImageLayer
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSlider,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mendem.layers import TOOL
+from napari_mendem.tilt_layers import is_tilt_series
+from napari_mendem.wedge_layers import WEDGE
+from napari_mendem.wedge_tilts import LARGEST, SMALLEST
+from napari_mendem.widgets.angle_dial import AngleDial
+from napari_mendem.widgets.dock_foot import scrolled
+from napari_mendem.widgets.fields import narrow
+from napari_mendem.widgets.layer_choice import LayerChoice
+from napari_mendem.widgets.layout import make_button, new_form, small_label, tab_through
+from napari_mendem.widgets.tilt_input import TiltInput
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_mendem.widgets.connections import Connections
+
+#: What the spectrum is of where no tomogram is chosen.
+OF_SLICE = "of the live slice"
+
+
+class TomogramChoice(LayerChoice):
+    """A volume that is no tilt series."""
+
+    def _offered(self) -> list[Layer]:
+        return [
+            layer
+            for layer in super()._offered()
+            if isinstance(layer, ImageLayer)
+            and layer.ndim == 3
+            and not layer.rgb
+            and not is_tilt_series(layer)
+            and WEDGE not in layer.metadata
+            and TOOL not in layer.metadata
+        ]
+
+
+class MissingWedgeLayout(QObject):
+    """All parts of the dock."""
+
+    def __init__(self, dock: QWidget, viewer: ViewerModel, connections: Connections) -> None:
+        super().__init__(dock)
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.addLayout(self._inputs(dock, viewer, connections))
+        self.dial = AngleDial()
+        column.addWidget(self.dial)
+        column.addLayout(self._numbers())
+        column.addLayout(self._results())
+        column.addLayout(self._layers())
+        column.addStretch(1)
+        outer = QVBoxLayout(dock)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scrolled(inner), 1)
+        outer.addLayout(self._foot())
+        tab_through(
+            self.input.choice,
+            self.input.angles,
+            self.tomogram,
+            self.dial,
+            self.limit,
+            self.axis,
+            self.tilt,
+            self.row,
+            self.row_number,
+            self.fourier,
+            self.ray,
+            self.point,
+            self.solid,
+            self.live,
+            self.restore,
+            self.cancel,
+            self.fill,
+        )
+
+    def enable(self, there: bool) -> None:
+        """Whether there is a tilt series to work with."""
+        for widget in (self.dial, self.limit, self.axis, self.tilt, self.row, self.row_number, self.restore, self.live):
+            widget.setEnabled(there)
+        self.solid.setEnabled(there)
+        self.fill.setEnabled(there)
+
+    def _inputs(self, dock: QWidget, viewer: ViewerModel, connections: Connections) -> QFormLayout:
+        form = new_form()
+        self.input = TiltInput(viewer, connections, dock)
+        self.tomogram = TomogramChoice(viewer, connections, words=(OF_SLICE,))
+        self.tomogram.setObjectName("tomogram")
+        self.tomogram.setToolTip(
+            "<qt>Whose power spectrum and energies are shown: a tomogram of this series, or the slice that is "
+            "reconstructed here.</qt>"
+        )
+        self.input.add_to(form)
+        form.addRow("Spectrum", self.tomogram)
+        return form
+
+    def _numbers(self) -> QGridLayout:
+        self.limit, self.axis = QDoubleSpinBox(), QDoubleSpinBox()
+        self.limit.setRange(SMALLEST, LARGEST)
+        self.limit.setDecimals(1)
+        self.limit.setObjectName("limit")
+        self.limit.setToolTip("<qt>Tilts further from 0° do not count, as if they had not been recorded; degrees.</qt>")
+        self.axis.setRange(-180.0, 180.0)
+        self.axis.setDecimals(2)
+        self.axis.setSingleStep(0.1)
+        self.axis.setObjectName("axis")
+        self.axis.setToolTip(
+            "<qt>The tilt axis that is tried: degrees counterclockwise from y, as IMOD counts them. The layer keeps "
+            "its own.</qt>"
+        )
+        self.tilt, self.row = QSlider(Qt.Orientation.Horizontal), QSlider(Qt.Orientation.Horizontal)
+        self.angle, self.row_number = QLabel(), QSpinBox()
+        self.tilt.setObjectName("tilt")
+        self.tilt.setToolTip(
+            "<qt>The tilt that is looked at: in the dial, in the stack, in Fourier space, as the ray in the slice.</qt>"
+        )
+        self.angle.setObjectName("angle")
+        self.angle.setMinimumWidth(self.angle.fontMetrics().horizontalAdvance("\u2212188.8°"))
+        self.angle.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        tip = "<qt>The slice across the tilt axis: a row of the aligned tilts, from 0.</qt>"
+        self.row.setObjectName("row")
+        self.row_number.setObjectName("row_number")
+        for widget in (self.row, self.row_number):
+            widget.setToolTip(tip)
+        for box in (self.limit, self.axis):
+            box.setKeyboardTracking(False)
+            narrow(box)
+        self.row_number.setKeyboardTracking(False)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(4)
+        grid.addWidget(QLabel("Limit (°)"), 0, 0)
+        grid.addWidget(self.limit, 0, 1)
+        grid.addWidget(QLabel("Axis (°)"), 0, 2)
+        grid.addWidget(self.axis, 0, 3)
+        for number, (label, slider, value) in enumerate(
+            (("Tilt", self.tilt, self.angle), ("Slice", self.row, self.row_number)), start=1
+        ):
+            grid.addWidget(QLabel(label), number, 0)
+            grid.addWidget(slider, number, 1, 1, 2)
+            grid.addWidget(value, number, 3)
+        grid.setColumnStretch(1, 1)
+        grid.setColumnStretch(3, 1)
+        return grid
+
+    def _results(self) -> QFormLayout:
+        form = new_form()
+        self.missing, self.elongation, self.energy = small_label(), small_label(), small_label()
+        tips = {
+            "missing": ("Missing", self.missing, "Part of Fourier space that no tilt measures."),
+            "elongation": (
+                "Elongation",
+                self.elongation,
+                "How much longer a point is imaged along z than along x: the ratio of the root mean square frequencies "
+                "that are measured along x and z (1.55 for ±60°), and that of the widths at half maximum.",
+            ),
+            "energy": (
+                "In the wedge",
+                self.energy,
+                "Part of the energy that lies in the missing wedge: plain, and whitened, where each ring of "
+                "frequencies counts by its area alone. What is alike in all directions has the share that is missing.",
+            ),
+        }
+        for name, (text, label, tip) in tips.items():
+            label.setObjectName(name)
+            head = QLabel(text)
+            for widget in (head, label):
+                widget.setToolTip(f"<qt>{tip}</qt>")
+            form.addRow(head, label)
+        return form
+
+    def _layers(self) -> QGridLayout:
+        grid = QGridLayout()
+        self.fourier = _check("Wedge in Fourier space", "fourier", "Power spectrum, missing wedge and tilts as layers")
+        self.ray = _check("Ray in slice", "ray", "The current tilt: its row, its ray and its line in Fourier space")
+        self.point = _check("Point spread", "point_spread", "The image of a point by this tilt scheme, magnified")
+        self.solid = make_button(
+            "Show in 3-D", "solid", "<qt>Tomogram and Fourier space beside each other, turned together.</qt>"
+        )
+        self.solid.setCheckable(True)
+        for number, widget in enumerate((self.fourier, self.ray, self.point, self.solid)):
+            grid.addWidget(widget, number // 2, number % 2)
+        grid.setColumnStretch(0, 1)
+        return grid
+
+    def _foot(self) -> QVBoxLayout:
+        self.live = QCheckBox("Live")
+        self.live.setObjectName("live")
+        self.live.setToolTip("<qt>Reconstruct the slice again after each change.</qt>")
+        self.stage = small_label()
+        self.stage.setObjectName("stage")
+        self.stage.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        live = QHBoxLayout()
+        live.addWidget(self.live)
+        live.addWidget(self.stage, 1)
+        self.restore = make_button(
+            "Reconstruct slice", "restore", "<qt>By weighted back-projection; layers that were removed come back.</qt>"
+        )
+        self.restore.setDefault(True)
+        self.cancel = make_button("Cancel", "cancel", "Stop what is being computed (Esc)")
+        self.cancel.setEnabled(False)
+        self.fill = make_button("Fill…", "fill", "<qt>Open the dock that fills the missing wedge.</qt>")
+        self.fill.setVisible(find_spec("napari_mendem.widgets.fill_wedge") is not None)
+        run = QHBoxLayout()
+        for widget in (self.restore, self.cancel, self.fill):
+            run.addWidget(widget)
+        self.message = small_label()
+        self.message.setObjectName("message")
+        self.message.setVisible(False)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        foot = QVBoxLayout()
+        foot.setContentsMargins(6, 0, 6, 6)
+        foot.addLayout(live)
+        foot.addLayout(run)
+        foot.addWidget(self.message)
+        return foot
+
+
+def _check(text: str, name: str, tip: str) -> QCheckBox:
+    box = QCheckBox(text)
+    box.setObjectName(name)
+    box.setToolTip(f"<qt>{tip}.</qt>")
+    box.setChecked(True)
+    box.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
+    return box

@@ -1,0 +1,32 @@
+"""What the Missing wedge dock says about a missing wedge."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_mendem.wedge_work import Answer
+
+
+def missing(answer: Answer) -> str:
+    """How much of Fourier space no tilt measures."""
+    return f"{100 * answer.missing_share:.0f} % of Fourier space"
+
+
+def elongation(answer: Answer) -> str:
+    """How much longer a point is along z, by curvature and by width."""
+    long = f"{answer.elongation:.2f}" if math.isfinite(answer.elongation) else "without end"
+    ratio = answer.widths.z / answer.widths.x
+    half = f" (half width {ratio:.2f})" if math.isfinite(ratio) else ""
+    return f"{long} along z{half}"
+
+
+def energy(answer: Answer) -> str:
+    """How much of the energy lies in the wedge."""
+    found = answer.energy
+    if not answer.arcs:
+        return "nothing is missing"
+    if found is None:
+        return "no energy: the image is constant"
+    return f"{100 * found.missing:.1f} % of energy, whitened {100 * found.whitened:.1f} %"
