@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import calibration, isotropic, large_volume, novelty, task_tables, tomography, wedge, wedge_held_out
+from benchmarks import (
+    calibration,
+    isotropic,
+    large_volume,
+    novelty,
+    task_tables,
+    tomography,
+    tomography_alignment,
+    wedge,
+    wedge_held_out,
+)
 from benchmarks.quality import MAIN, against
 
 #: Memory that a run from disk to disk may take above an interpreter with torch, bytes; speed over BM3D.
@@ -76,7 +86,8 @@ def _tomography(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def _wedge(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     lines = []
-    for name, section in (("wedge", wedge), ("wedge-held-out", wedge_held_out)):
+    sections = {"alignment": tomography_alignment, "wedge": wedge, "wedge-held-out": wedge_held_out}
+    for name, section in sections.items():
         result = found.get(name, {}).get("result", {})
         if "rows" in result:
             lines += [(aim, said, _said(met)) for aim, said, met in section.aims(result)]
