@@ -7,9 +7,12 @@ import torch
 from mendem.errors import Cancelled, MendemError
 from mendem.priors.checkpoint import write
 from mendem.priors.tilt_network import TiltNetwork
+from mendem.priors.tilt_prior import load_tilt_prior
+from mendem.tomography import tilt_road
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.projector import Projector
 from mendem.tomography.tilt_road import generate_tilts
+from mendem.tomography.tilt_road_trust import trust
 from mendem.tomography.tilt_road_volume import reproject
 
 MEASURED = tuple(range(-60, 61, 12))
@@ -122,3 +125,51 @@ def test_what_cannot_be_is_said_in_one_sentence(density, weights, change, words)
     where = given.pop("density"), given.pop("angles"), given.pop("targets")
     with pytest.raises(MendemError, match=words):
         list(generate_tilts(*where, device="cpu", **given))
+
+
+def test_a_correction_that_measured_tilts_contradict_does_not_count(density, weights, monkeypatch):
+    """A network that says the opposite of what the reprojection lacks."""
+    prior = load_tilt_prior(weights, "cpu")
+    data = (density / density.std()).astype(np.float32)
+    known = dict(zip(MEASURED, torch.from_numpy(data), strict=True))
+
+    def wrong(frames, targets, *_):
+        images = torch.stack([2 * frames.base[i] - known[frames.angles[i]] for i in targets])
+        return images, torch.ones_like(images)
+
+    monkeypatch.setattr(prior, "predict", wrong)
+    assert trust(data, MEASURED, prior, isolated=True) == 0
+
+
+def test_a_correction_that_measured_tilts_confirm_counts_whole(density, weights, monkeypatch):
+    """A network that knows the truth."""
+    prior = load_tilt_prior(weights, "cpu")
+    data = (density / density.std()).astype(np.float32)
+    known = dict(zip(MEASURED, torch.from_numpy(data), strict=True))
+
+    def knows(frames, targets, *_):
+        images = torch.stack([known[frames.angles[i]] for i in targets])
+        return images, torch.ones_like(images)
+
+    monkeypatch.setattr(prior, "predict", knows)
+    assert trust(data, MEASURED, prior, isolated=True) == pytest.approx(1, abs=1e-4)
+    noisy = data + 0.2 * np.random.default_rng(0).standard_normal(data.shape).astype(np.float32)
+    assert trust(noisy, MEASURED, prior, isolated=True) == pytest.approx(1, abs=0.3)
+
+
+def test_with_too_few_tilts_left_nothing_is_judged(density, weights):
+    prior = load_tilt_prior(weights, "cpu")
+    assert trust(density[3:8], MEASURED[3:8], prior, isolated=True) == 1.0
+
+
+def test_half_a_correction_is_made_and_the_other_half_widens_the_spread(density, weights, monkeypatch):
+    def with_trust(part):
+        monkeypatch.setattr(tilt_road, "trust", lambda *_, **__: part)
+        return generated(density, weights, at_once=4)[0]
+
+    whole, half, none = (with_trust(part) for part in (1.0, 0.5, 0.0))
+    size = np.ptp(density)
+    assert (whole.trust, half.trust) == (1.0, 0.5)
+    assert np.allclose(half.images, (whole.images + none.images) / 2, rtol=0, atol=1e-4 * size)
+    wider = np.hypot(whole.std, 1.5 * (whole.images - none.images) / 2)  # 1.5: the spread of these weights
+    assert np.allclose(half.std, wider, rtol=0, atol=1e-3 * size)

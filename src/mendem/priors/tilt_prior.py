@@ -38,12 +38,19 @@ class TiltPrior:
         self.network, self.spread, self.name, self.device = network, spread, name, device
 
     def predict(
-        self, frames: Frames, targets: Sequence[int], sample: bool, seed: int, check: Callable[[], None] = never
+        self,
+        frames: Frames,
+        targets: Sequence[int],
+        sample: bool,
+        seed: int,
+        check: Callable[[], None] = never,
+        trust: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Images and their standard deviation, both (len(targets), y, x), of frames that are missing.
 
         All are asked with the same context: none of them knows the others. ``sample``: drawn, reproducibly for a seed
-        and an angle, instead of the mean.
+        and an angle, instead of the mean. ``trust``: the part of the correction that counts; what is left out of it is
+        added to the spread.
         """
         together = max(1, round(TOGETHER * 1e6 / frames.base[0].numel()))
         images, stds = [], []
@@ -55,8 +62,10 @@ class TiltPrior:
                 angles = [frames.angles[i] for i in some]
                 beyond, variance = self._answer(contexts, angles, sample, seed, check)
                 for k, i in enumerate(some):
-                    images.append(frames.base[i] + RESIDUAL * mirrored_back(beyond[k, 0], contexts[k]))
-                    stds.append(RESIDUAL * self.spread * mirrored_back(variance[k, 0].sqrt(), contexts[k]))
+                    correction = RESIDUAL * mirrored_back(beyond[k, 0], contexts[k])
+                    std = RESIDUAL * mirrored_back(variance[k, 0].sqrt(), contexts[k])
+                    images.append(frames.base[i] + trust * correction)
+                    stds.append(self.spread * torch.hypot(std, (1 - trust) * correction))
         return torch.stack(images), torch.stack(stds)
 
     def _answer(

@@ -13,6 +13,7 @@ from mendem.errors import MendemError
 from mendem.priors.tilt_prior import load_tilt_prior
 from mendem.tomography.tilt_road_frames import MEAN, MEASURED, MISSING, SAMPLE, Frames
 from mendem.tomography.tilt_road_order import SAME, outward, path_length
+from mendem.tomography.tilt_road_trust import trust
 from mendem.tomography.tilt_road_volume import reproject
 
 #: The shipped weights.
@@ -33,11 +34,14 @@ class GeneratedTilts:
         (n, y, x) float32, density as that of the measured ones.
     std
         Its standard deviation as predicted, of the same shape.
+    trust
+        The part of the network's correction that counts on this specimen, see `mendem.tomography.tilt_road_trust`.
     """
 
     angles: tuple[float, ...]
     images: np.ndarray
     std: np.ndarray
+    trust: float = 1.0
 
 
 def generate_tilts(
@@ -59,7 +63,8 @@ def generate_tilts(
 
     After MW-RaMViD (a video model that fills missing tilts, trained with random masks): but what is learned is the
     residual to the reprojection of a volume, so that what the measured tilts do say of a missing one is there from the
-    start, and the network sees the nearest tilts alone. Measured tilts are context and are not changed.
+    start, and the network sees the nearest tilts alone. How much of its corrections counts is asked of measured tilts
+    that are hidden from it. Measured tilts are context and are not changed.
 
     Parameters
     ----------
@@ -101,19 +106,21 @@ def generate_tilts(
         return
     chosen = choose_device(device)
     prior = load_tilt_prior(weights, chosen)
-    frames, scale, level = _frames(density, measured, targets, isolated, depth, chosen, check)
+    data, scale, level = _normalised(density, measured, isolated)
+    part = trust(data, measured, prior, isolated=isolated, depth=depth, check=check)
+    frames = _frames(data, measured, targets, isolated, depth, chosen, check)
     order = [len(measured) + i for i in outward(measured, targets, isolated)]
     kind = SAMPLE if sample else MEAN
     done = _put_back(frames, generated, scale, level, kind, len(measured))
     left = [i for i in order if i not in done]
     for first in range(0, len(left), at_once):
         group = left[first : first + at_once]
-        images, std = prior.predict(frames, group, sample, seed, check)
+        images, std = prior.predict(frames, group, sample, seed, check, part)
         for i, image in zip(group, images, strict=True):
             frames.images[i], frames.kinds[i] = image, kind
         names = tuple(frames.angles[i] for i in group)
         levels = np.array([level * _length(angle, isolated) for angle in names], np.float32)[:, None, None]
-        yield GeneratedTilts(names, images.cpu().numpy() * scale + levels, std.cpu().numpy() * scale)
+        yield GeneratedTilts(names, images.cpu().numpy() * scale + levels, std.cpu().numpy() * scale, part)
 
 
 def _check(
@@ -142,16 +149,8 @@ def _length(angle: float, isolated: bool) -> float:
     return 1.0 if isolated else path_length(angle)
 
 
-def _frames(
-    density: np.ndarray,
-    measured: tuple[float, ...],
-    targets: tuple[float, ...],
-    isolated: bool,
-    depth: int | None,
-    device: str,
-    check: Callable[[], None],
-) -> tuple[Frames, float, float]:
-    """Frames in units of the tilts' standard deviation, that unit, and a slab's level at 0°, which is taken off."""
+def _normalised(density: np.ndarray, measured: tuple[float, ...], isolated: bool) -> tuple[np.ndarray, float, float]:
+    """Tilts in units of their standard deviation, that unit, and a slab's level at 0°, which is taken off."""
     level = 0.0
     lengths = np.array([_length(angle, isolated) for angle in measured], np.float32)[:, None, None]
     if not isolated:
@@ -160,15 +159,26 @@ def _frames(
     scale = float(data.std(dtype=np.float64))
     if not scale > 0:
         raise MendemError("the tilts are constant; there is nothing to generate from")
-    data = data / np.float32(scale)
+    return (data / np.float32(scale)).astype(np.float32), scale, level
+
+
+def _frames(
+    data: np.ndarray,
+    measured: tuple[float, ...],
+    targets: tuple[float, ...],
+    isolated: bool,
+    depth: int | None,
+    device: str,
+    check: Callable[[], None],
+) -> Frames:
+    """Measured tilts, missing ones, and how a volume looks from all these angles."""
     every = (*measured, *targets)
     seen = reproject(data, measured, every, isolated=isolated, depth=depth, device=device, check=check)
-    missing = np.zeros((len(targets), *density.shape[1:]), np.float32)
-    images, base, smooth = (
-        torch.from_numpy(a).to(device) for a in (np.concatenate([data, missing]), seen.base, seen.smooth)
-    )
+    missing = np.zeros((len(targets), *data.shape[1:]), np.float32)
+    arrays = np.concatenate([data, missing]), seen.base, seen.smooth
+    images, base, smooth = (torch.from_numpy(a).to(device) for a in arrays)
     kinds = [MEASURED] * len(measured) + [MISSING] * len(targets)
-    return Frames(every, images, base, smooth, kinds, isolated, seen.noise), scale, level
+    return Frames(every, images, base, smooth, kinds, isolated, seen.noise)
 
 
 def _put_back(

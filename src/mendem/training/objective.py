@@ -56,13 +56,19 @@ def loss(network: nn.Module, asked: Questions, weighting: str = "relative") -> T
     return cost(*answers(network, asked), asked, weighting)
 
 
-def cost(correction: Tensor, log_variance: Tensor, asked: Questions, weighting: str = "relative") -> Tensor:
-    """What given answers cost, see `loss`."""
+def cost(
+    correction: Tensor,
+    log_variance: Tensor,
+    asked: Questions,
+    weighting: str = "relative",
+    smallest: float = SMALLEST_ERROR,
+) -> Tensor:
+    """What given answers cost, see `loss`; errors below ``smallest`` count no more."""
     squared = (correction - (asked.target - asked.base) / asked.scale) ** 2
     likelihood = squared.detach() * torch.exp(-log_variance) + log_variance
     if weighting == "relative":
         expected = log_variance.detach().exp().mean((1, 2, 3), keepdim=True)
-        squared = squared / expected.clamp(min=SMALLEST_ERROR)
+        squared = squared / expected.clamp(min=smallest)
     elif weighting == "signal":
         squared = squared * asked.scale**2
     return squared.mean() + LIKELIHOOD * likelihood.mean()

@@ -13,6 +13,7 @@ import torch
 from mendem.priors.tilt_network import TiltNetwork
 from mendem.priors.tilt_prior import TiltPrior
 from mendem.tomography.tilt_road_frames import MEAN
+from mendem.tomography.tilt_road_trust import trust
 from mendem.training.tilts_pool import KINDS, Series, draw_series
 from mendem.training.tilts_stream import begin
 
@@ -41,10 +42,13 @@ def finish(network: TiltNetwork, recipe: Mapping[str, Any], pool: list[Series], 
 
 def _ratios(prior: TiltPrior, series: Series) -> np.ndarray:
     """Error over predicted standard deviation of the pixels that count, of all missing tilts."""
+    data = series.measured.astype(np.float32)
+    depth = None if series.isolated else data.shape[2] // 2
+    part = trust(data, series.angles[: len(data)], prior, isolated=series.isolated, depth=depth)
     episode = begin(series, np.random.default_rng(0), 0.0)
     frames, found = episode.frames, []
     for frame in episode.order:
-        image, std = prior.predict(frames, [frame], False, 0)
+        image, std = prior.predict(frames, [frame], False, 0, trust=part)
         frames.images[frame], frames.kinds[frame] = image[0], MEAN
         counts = std[0] > 0.1 * std[0].max()
         found.append(((image[0] - episode.truth[frame]).abs() / std[0])[counts])

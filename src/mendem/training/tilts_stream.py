@@ -22,6 +22,9 @@ AT_ONCE = (1, 1, 1, 2, 3, 5, 10, 20)
 OPEN = 0.75
 #: Noise levels of x_t over RESIDUAL: mean and standard deviation of their logarithm, and limits.
 LEVELS, LEVEL_LIMITS = (-0.7, 1.2), (0.015, 20.0)
+#: As `mendem.training.objective.SMALLEST_ERROR`. Total variation leaves little to correct in some specimens, and there
+#: it must not be made worse.
+SMALLEST = 1e-3
 #: Share of the questions about samples in which x_t is absent all the same: that is how a sample begins.
 BEGINNING = 0.3
 
@@ -161,4 +164,4 @@ def film_loss(network: nn.Module, batch: Batch) -> Tensor:
     """What the answers cost, see `mendem.training.objective.loss`; they become context."""
     correction, log_variance = answers(network, batch.asked)
     batch.take(correction.detach())
-    return cost(correction, log_variance, batch.asked)
+    return cost(correction, log_variance, batch.asked, smallest=SMALLEST)
