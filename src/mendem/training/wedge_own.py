@@ -217,9 +217,11 @@ def _loss(network: nn.Module, picked: list[tuple[Draws, np.ndarray]], rng: np.ra
         channels, descriptor, truth, wedge = mirrored(drawn, 0, z, y, x)
         known = mirrored(replace(drawn, wedge=measured), 0, z, y, x)[3]
         parts.append((channels, descriptor, truth, wedge, known))
-    channels, descriptor, truth, wedge, known = (torch.from_numpy(np.stack(v)) for v in zip(*parts, strict=True))
-    estimate, log_variance = answer(network, channels, descriptor)
-    error = torch.fft.ifft2(torch.fft.fft2(truth - estimate) * known).real
+    device = next(network.parameters()).device
+    stacked = [torch.from_numpy(np.stack(values)).to(device) for values in zip(*parts, strict=True)]
+    told, tilts, wanted, missing, found = stacked
+    estimate, log_variance = answer(network, told, tilts)
+    error = torch.fft.ifft2(torch.fft.fft2(wanted - estimate) * found).real
     expected = log_variance.detach().exp().mean((1, 2, 3), keepdim=True)
-    plain, _ = wedge_errors(error[:, 0], truth[:, 0], (wedge & known)[:, 0])
+    plain, _ = wedge_errors(error[:, 0], wanted[:, 0], (missing & found)[:, 0])
     return (error.square() / expected.clamp(min=1e-3)).mean() + (plain + 0.05).log().mean()

@@ -161,7 +161,7 @@ def cluster(rng: np.random.Generator, side: int) -> np.ndarray:
     """Particles of about one size and level, packed, alone or on a faint support."""
     canvas = Canvas(rng, side)
     if rng.uniform() < 0.5:
-        canvas.values = rng.uniform(0.05, 0.3) * _body(rng, side)
+        canvas.values = np.float32(rng.uniform(0.05, 0.3)) * _body(rng, side)
     size, spread = side * np.exp(rng.uniform(np.log(0.025), np.log(0.12))), rng.uniform(0.05, 0.4)
     kind = str(rng.choice(KINDS))
     away = rng.uniform(0.4, 1)
