@@ -29,6 +29,7 @@ def series(tmp_path, monkeypatch):
 
 
 COMMAND = ["fill-wedge", "ts.mrc", "out.mrc", "--tilts", "angles.tlt", "--contrast", "dark", "--thickness", "40nm"]
+COMMAND += ["--filler", "tv"]
 
 
 def test_it_writes_the_completed_stack_with_its_angles_and_says_what_is_what(series, capsys):
@@ -74,6 +75,8 @@ def test_what_was_generated_is_not_filled_again(series, capsys):
         (["--tomogram", "ts.mrc", "--overwrite"], "tilt series itself"),
         (["--tomogram", "t.jpg"], "suffix"),
         (["--thickness", "0"], "at least 1"),
+        (["--adapt", "0"], "above 0"),
+        (["--adapt", "1"], "only the network can learn"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(series, tmp_path, capsys, options, said):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from napari_mendem.workers import use_cpu_threads
 if TYPE_CHECKING:
     from mendem.engine import Progress
     from mendem.tomography.tilt_series import TiltSeries
-    from mendem.wedge_filling import WedgeFilling
+    from mendem.wedge_filling.findings import Findings
+    from mendem.wedge_filling.pieces import Piece
+    from mendem.wedge_filling.plan import WedgeFilling
+    from mendem.wedge_filling.volume_road import VolumeRoad
 
 #: Bytes of aligned rows that a live slice waits for.
 LIVE_BAND_BYTES = 2 << 20
@@ -34,12 +38,24 @@ class FillSource:
     def forget(self) -> None:
         """Let go of the data."""
         self._request: FillRequest | None = None
-        self._filling: WedgeFilling | None = None
+        self._filling: VolumeRoad | None = None
+        #: What was said of what the network learned from the series; empty where it has not.
+        self.learned = ""
 
-    def get(self, request: FillRequest, check: Callable[[], None]) -> WedgeFilling:
+    def adapted(self, request: FillRequest) -> VolumeRoad | None:
+        """What fills slices as the network learned to from this series; None where it has not, with these fields."""
+        known = self._request
+        return self._filling if self.learned and known is not None and known.same(request) else None
+
+    def adapt(self, request: FillRequest, filling: VolumeRoad) -> None:
+        """Take over a filling whose network has learned from the series; its last note tells of it."""
+        self._request, self._filling, self.learned = request, filling, filling.notes[-1]
+
+    def get(self, request: FillRequest, check: Callable[[], None]) -> VolumeRoad:
         """What fills the slices that are those of the whole; ``check`` may raise `Cancelled`."""
         from mendem.tomography.aligned import AlignedRows
-        from mendem.wedge_filling import prepare
+        from mendem.wedge_filling.prepare import prepare
+        from mendem.wedge_filling.volume_road import VolumeRoad
 
         known, filling = self._request, self._filling
         if known is None or filling is None or not known.same(request):
@@ -51,7 +67,8 @@ class FillSource:
                 rows = AlignedRows(request.series, request.density, *levels, band_bytes=LIVE_BAND_BYTES)
             settings: dict[str, Any] = {"density": request.density, "device": request.device, "rows": rows}
             filling = prepare(request.series, request.parameters, request.thickness, check=check, **settings)
-            self._request, self._filling = request, filling
+            assert isinstance(filling, VolumeRoad)
+            self._request, self._filling, self.learned = request, filling, ""
         return filling
 
 
@@ -110,24 +127,35 @@ class FillJob:
         None until it is prepared.
     volume, spread
         (z, y, x), NaN where they are not finished; None before, and the spread where there is none.
+    stack
+        The completed stack (tilt, y, x) as the tilt road generates it, 0 where it has not got to; None by the volume
+        road, and before.
     completed
-        The completed series; None until all slices are filled.
-    done, changes
-        Slices that are finished, and how often there were more.
+        The completed series with what of it was generated; None before the end, and where that is not whole.
+    angles, flags
+        Of its tilts.
+    newest
+        Which tilt of ``stack`` was generated last.
+    changes
+        How often there was more.
     provenance
         None before the end, and where nothing was finished.
     """
 
-    def __init__(self, request: FillRequest, cpu_threads: int = 0) -> None:
-        self.request = request
+    def __init__(self, request: FillRequest, source: FillSource, cpu_threads: int = 0) -> None:
+        self.request, self._source = request, source
         self.cancelled = threading.Event()
         self.progress: Progress | None = None
         self.filling: WedgeFilling | None = None
         self.volume: np.ndarray | None = None
         self.spread: np.ndarray | None = None
+        self.stack: np.ndarray | None = None
         self.completed: TiltSeries | None = None
+        self.angles: tuple[float, ...] = ()
+        self.flags: tuple[str, ...] = ()
+        self.newest = 0
         self.regions: np.ndarray | None = None
-        self.done = self.changes = 0
+        self.changes = 0
         self.provenance: dict[str, Any] | None = None
         self._cpu_threads = cpu_threads
 
@@ -136,45 +164,79 @@ class FillJob:
             raise Cancelled
 
     def work(self) -> FillJob:
-        """Fill; `MendemError` for what the user can mend. Cancelled, the slices that are finished are kept."""
-        from mendem.wedge_filling import prepare
+        """Fill; `MendemError` for what the user can mend. Cancelled, what is finished is kept."""
+        from mendem.wedge_filling.findings import Findings
 
-        request, begun = self.request, time.monotonic()
+        begun = time.monotonic()
         try:
             self.check()
             use_cpu_threads(self._cpu_threads)
-            settings: dict[str, Any] = {"density": request.density, "device": request.device, "check": self.check}
-            filling = self.filling = prepare(request.series, request.parameters, request.thickness, **settings)
-            self._fill(filling, begun)
+            self.filling = self._prepared()
         except Cancelled:
-            pass
+            return self
+        found = Findings(self.filling)
+        tilts = np.zeros((len(self.filling.completion.angles), *self.filling.shape[1:]), np.float32)
+        with suppress(Cancelled):
+            for piece in self.filling.pieces(self.check, self._set_progress):
+                found.take(piece)
+                self._take(piece, tilts, found)
+                self.changes += 1
+        if not found.nothing:
+            self._end(found, tilts, begun)
         return self
+
+    def _prepared(self) -> WedgeFilling:
+        from mendem.wedge_filling.prepare import prepare
+
+        request, learned = self.request, self._source.adapted(self.request)
+        parameters = request.parameters if learned is None else replace(request.parameters, filler="network")
+        settings: dict[str, Any] = {"density": request.density, "device": request.device, "check": self.check}
+        filling = prepare(request.series, parameters, request.thickness, **settings)
+        if learned is None:
+            return filling
+        return replace(learned, parameters=request.parameters, completion=filling.completion, rows=filling.rows)
 
     def _set_progress(self, progress: Progress) -> None:
         self.progress = progress
 
-    def _fill(self, filling: WedgeFilling, begun: float) -> None:
-        from mendem.tomography.wedge_regions import wedge_regions
-        from mendem.wedge_filled import Findings, completed_stack
+    def _take(self, piece: Piece, tilts: np.ndarray, found: Findings) -> None:
+        from mendem.wedge_filling.pieces import FilledTilts
 
-        found, shape = Findings(filling), filling.shape
-        tilts = np.zeros((len(filling.completion.angles), *shape[1:]), np.float32)
-        self.volume = np.full(shape, np.nan, np.float32)
-        try:
-            for part in filling.filled_rows(self.check, self._set_progress):
-                found.take(part)
-                rows = slice(part.first, found.done)
-                self.volume[:, rows], tilts[:, rows] = part.mean, part.tilts
-                if part.std is not None:
-                    if self.spread is None:
-                        self.spread = np.full(shape, np.nan, np.float32)
-                    self.spread[:, rows] = part.std
-                self.done = found.done
-                self.changes += 1
-        except Cancelled:
-            if not found.done:
-                raise
-        self.regions = wedge_regions(filling.geometry.angles_deg, filling.geometry.shape, shape[0])
-        if self.done == shape[1]:
-            self.completed = filling.completion.completed(completed_stack(filling, tilts))
+        assert self.filling is not None
+        if isinstance(piece, FilledTilts):
+            tilts[list(piece.which)] = piece.density
+            self._stream(piece.which, tilts, found)
+            return
+        for name, part in (("volume", piece.mean), ("spread", piece.std)):
+            if part is not None:
+                if getattr(self, name) is None:
+                    setattr(self, name, np.full(self.filling.shape, np.nan, np.float32))
+                getattr(self, name)[:, piece.rows] = part
+        if piece.tilts is not None:
+            tilts[:, piece.rows] = piece.tilts
+
+    def _stream(self, which: tuple[int, ...], tilts: np.ndarray, found: Findings) -> None:
+        """Put new tilts into the stack of all, which has the measured ones from the start."""
+        from mendem.tomography.missing_tilts import GENERATED
+
+        assert self.filling is not None
+        image, whole = self.request.series.image, self.filling.completion.tilts
+        if self.stack is None:
+            self.angles = tuple(tilt.angle for tilt in whole)
+            stack = np.zeros((len(whole), *image.plane_shape), image.dtype.newbyteorder("="))
+            for place, tilt in enumerate(whole):
+                if tilt.flag != GENERATED:
+                    stack[place] = image.read(tilt.source)
+            self.stack = stack
+        for place, tilt in enumerate(whole):
+            if tilt.flag == GENERATED and tilt.source in which:
+                self.stack[place] = found.raw(tilts[tilt.source], tilt.angle)
+                self.newest = place
+
+    def _end(self, found: Findings, tilts: np.ndarray, begun: float) -> None:
+        if self.volume is not None:
+            self.regions = found.regions()
         self.provenance = found.record(begun)
+        if not found.partial or self.stack is not None:
+            self.flags = found.completion.flags
+            self.completed = found.completion.completed(found.stack(tilts))

@@ -12,12 +12,13 @@ from napari.layers import Labels, Points
 from mendem.tomography.missing_tilts import EXCLUDED, GENERATED, MEASURED
 from napari_mendem.layers import TOOL, spread_limits
 from napari_mendem.results import REDRAW_EVERY, REDRAW_SHARE, under_drawn
-from napari_mendem.tilt_layers import TILTS, layer_of
+from napari_mendem.tilt_layers import TILTS, tilts_metadata
 from napari_mendem.tomogram_layers import SlicePreview, limits, show_middle, some, tomogram_layer
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from mendem.tomography.tilt_series import TiltSeries
     from napari_mendem.fill_jobs import FillJob
 
 #: Of the names of results: ``<input> · fill wedge``.
@@ -40,58 +41,76 @@ class FilledLayers:
     def __init__(self, viewer: ViewerModel, job: FillJob, source: ImageLayer) -> None:
         self.viewer, self.job = viewer, job
         self._name, self._source = source.name, source
-        self.layer: ImageLayer | None = None
+        self._tomogram: ImageLayer | None = None
+        self._stack: ImageLayer | None = None
         self._changes = 0
         self._next = 0.0
 
     @property
     def removed(self) -> bool:
-        """Whether the user has removed the growing result."""
-        return self.layer is not None and self.layer not in self.viewer.layers
+        """Whether the user has removed a growing result."""
+        return any(layer not in self.viewer.layers for layer in self._growing)
 
     def grow(self) -> None:
-        """Show what has been computed since the last time."""
+        """Show what has been computed since the last time: by the tilt road, each tilt as it comes."""
         job, now = self.job, time.monotonic()
-        if job.changes == self._changes or job.volume is None or self.removed or now < self._next:
+        if job.changes == self._changes or self.removed or now < self._next:
             return
         self._changes = job.changes
-        if self.layer is None:
-            self.layer = self._tomogram(job.volume)
-        else:
-            self.layer.refresh(thumbnail=False, extent=False)
+        if job.stack is not None and self._stack is None:
+            self._stack = self._add_tilts(job.stack, job.angles)
+        if job.volume is not None and self._tomogram is None:
+            self._tomogram = self._add_tomogram(job.volume)
+        elif job.volume is None and self._stack is not None:
+            step, first = self._stack.scale[0], self._stack.translate[0]
+            self.viewer.dims.set_point(self.viewer.dims.ndim - 3, float(first + job.newest * step))
+        for layer in self._growing:
+            layer.refresh(thumbnail=False, extent=False)
         took = time.monotonic() - now
         self._next = now + max(REDRAW_EVERY, took / REDRAW_SHARE)
 
     def finish(self) -> None:
         """Everything that the job leaves behind; nothing where nothing was finished."""
         job, record = self.job, self.job.provenance
-        if job.volume is None or record is None or self.removed:
-            if self.layer is not None and not self.removed:
-                self.viewer.layers.remove(self.layer)
+        if self.removed:
             return
-        if self.layer is None:
-            self.layer = self._tomogram(job.volume)
-        found = limits(some(job.volume))
-        if found is not None:
-            self.layer.contrast_limits = found
-        self.layer.metadata = {"mendem": record, "notes": record["notes"]}
-        self.layer.name = self._named("")
-        if job.spread is not None:
-            spread = self._add(job.spread, " spread", contrast_limits=spread_limits(job.spread), colormap="magma")
-            spread.visible = False
-            spread.metadata = {"mendem": {**record, "quantity": "standard deviation"}}
-        if job.regions is not None:
-            self._add_regions(job.regions, record)
+        if self._stack is not None:  # its tilts may not all be there
+            self.viewer.layers.remove(self._stack)
+            self._stack = None
+        if record is None:
+            for layer in self._growing:
+                self.viewer.layers.remove(layer)
+            return
         if job.completed is not None:
-            self._add_completed()
-        self.layer.refresh()
-        self.viewer.layers.selection.active = self.layer
+            self._finish_tilts(job.completed, record)
+        if job.volume is not None:
+            self._finish_tomogram(job.volume, record)
+
+    def _finish_tomogram(self, volume: np.ndarray, record: dict[str, Any]) -> None:
+        layer = self._tomogram = self._tomogram or self._add_tomogram(volume)
+        found = limits(some(volume))
+        if found is not None:
+            layer.contrast_limits = found
+        layer.metadata = {"mendem": record, "notes": record["notes"]}
+        layer.name = self._named("")
+        if self.job.spread is not None:
+            spread = self._add(self.job.spread, " spread", contrast_limits=spread_limits(self.job.spread))
+            spread.visible, spread.colormap = False, "magma"
+            spread.metadata = {"mendem": {**record, "quantity": "standard deviation"}}
+        if self.job.regions is not None:
+            self._add_regions(self.job.regions, record)
+        layer.refresh()
+        self.viewer.layers.selection.active = layer
+
+    @property
+    def _growing(self) -> list[ImageLayer]:
+        return [layer for layer in (self._stack, self._tomogram) if layer is not None]
 
     def _named(self, what: str) -> str:
         record = self.job.provenance
         return f"{self._name} · {TITLE}{what}{' (partial)' if record is not None and record['partial'] else ''}"
 
-    def _tomogram(self, volume: np.ndarray) -> ImageLayer:
+    def _add_tomogram(self, volume: np.ndarray) -> ImageLayer:
         layer = self._add(volume, "", contrast_limits=limits(some(volume)) or (0.0, 1.0))
         layer.metadata = {"mendem": {}}
         under_drawn(self.viewer, layer)
@@ -127,28 +146,32 @@ class FilledLayers:
         layer.editable = False
         self.viewer.add_layer(layer)
 
-    def _add_completed(self) -> None:
-        """The completed series with its flags; measured tilts lie where a series in rising order has them."""
-        job, completed = self.job, self.job.completed
-        assert completed is not None and job.filling is not None and job.provenance is not None
-        flags, angles = job.filling.completion.flags, completed.true_angles
-        data, kwargs, _ = layer_of(completed, self._named(" tilts"))
-        first = next(k for k, flag in enumerate(flags) if flag != GENERATED)
-        step = float(self._source.scale[0])
-        translate = (float(self._source.translate[0]) - first * step, *self._source.translate[-2:])
-        metadata = {**kwargs["metadata"], "mendem": job.provenance}
-        metadata[TILTS] = {**metadata[TILTS], "flags": flags}
-        kwargs |= {
-            "metadata": metadata,
-            "translate": translate,
-            "scale": (step, *self._source.scale[-2:]),
-            "units": tuple(self._source.units),
-            "contrast_limits": tuple(self._source.contrast_limits),
-            "colormap": self._source.colormap,
-            "visible": False,
-        }
-        layer = ImageLayer(data, **kwargs)
+    def _add_tilts(self, stack: np.ndarray, angles: tuple[float, ...], **display: Any) -> ImageLayer:
+        """A completed stack; measured tilts lie where a series in rising order has them."""
+        source = self._source
+        first = sum(angle < self.job.request.series.limits[0] for angle in angles)
+        step = float(source.scale[0])
+        layer = ImageLayer(
+            stack,
+            name=self._named(" tilts"),
+            translate=(float(source.translate[0]) - first * step, *source.translate[-2:]),
+            scale=tuple(source.scale),
+            units=tuple(source.units),
+            axis_labels=tuple(source.axis_labels),
+            contrast_limits=tuple(source.contrast_limits),
+            colormap=source.colormap,
+            **display,
+        )
+        layer.metadata = {"mendem": {}}
         self.viewer.add_layer(layer)
+        return layer
+
+    def _finish_tilts(self, completed: TiltSeries, record: dict[str, Any]) -> None:
+        """The completed series, and on each of its tilts what it is."""
+        flags, angles, road = self.job.flags, completed.true_angles, self.job.request.parameters.road
+        layer = self._add_tilts(completed.image.data, angles, visible=road == "tilts")
+        tilts = {**tilts_metadata(completed), "flags": flags}
+        layer.metadata = {**completed.image.metadata, TILTS: tilts, "mendem": record}
         marks = Points(
             np.stack([np.arange(len(flags)), np.zeros(len(flags)), np.zeros(len(flags))], axis=1),
             name=self._named(" flags"),
@@ -160,9 +183,12 @@ class FilledLayers:
                 "color": [TILT_COLOURS[flag] for flag in flags],
             },
             size=0.01,
-            visible=False,
+            visible=layer.visible,
             metadata={TOOL: True},
-            **{key: kwargs[key] for key in ("scale", "translate", "units", "axis_labels")},
+            scale=layer.scale,
+            translate=layer.translate,
+            units=layer.units,
+            axis_labels=layer.axis_labels,
         )
         marks.editable = False
         self.viewer.add_layer(marks)

@@ -9,7 +9,7 @@ from mendem.image import VoxelSize
 from mendem.tomography.density import Density
 from mendem.tomography.extent import depth_of, voxel_size_of
 from mendem.tomography.tilt_series import TiltSeries
-from mendem.wedge_parameters import FillWedge
+from mendem.wedge_filling.parameters import FillWedge
 from napari_mendem.tilt_layers import tilts_metadata
 
 
@@ -51,5 +51,10 @@ class FillRequest:
 
     def same(self, other: FillRequest) -> bool:
         """Whether a slice would be filled alike: which tilts are generated has no bearing on it."""
-        mine, theirs = ((replace(r.parameters, limit=90.0), r.thickness, r.device, r.read_by) for r in (self, other))
+        mine, theirs = (r._decides_slices for r in (self, other))
         return self.series.image.data is other.series.image.data and mine == theirs
+
+    @property
+    def _decides_slices(self) -> tuple[Any, ...]:
+        alike = replace(self.parameters, limit=FillWedge().limit, at_once=FillWedge().at_once)
+        return alike, self.thickness, self.device, self.read_by

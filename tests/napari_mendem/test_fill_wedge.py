@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from napari.layers import Labels, Points
 from qtpy.QtWidgets import QCheckBox, QPushButton
 
 import mendem
-from mendem import wedge_filling
+from mendem.tomography.filler import TvFiller
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.phantom import ellipse_phantom
+from mendem.tomography.tilt_road import GeneratedTilts
 from mendem.tomography.tilt_series import TiltSeries
+from mendem.tomography.tv import Tv
+from mendem.wedge_filling import volume_road
 from napari_mendem.layers import PREVIEW, TOOL
 from napari_mendem.preferences import Preferences
 from napari_mendem.tilt_layers import layer_of, series_of
@@ -41,13 +45,13 @@ def layer(viewer, series):
 @pytest.fixture
 def make(qtbot, monkeypatch):
     monkeypatch.setattr(fill_wedge, "preferences", lambda: Preferences(live=False, device="cpu", cpu_threads=1))
-    monkeypatch.setattr(wedge_filling, "BATCH_BYTES", {"cpu": 1})  # one slice after the other
+    monkeypatch.setattr(volume_road, "BATCH_BYTES", {"cpu": 1})  # one slice after the other
 
     def made(viewer) -> fill_wedge.FillWedgeWidget:
         widget = fill_wedge.FillWedgeWidget(viewer)
         qtbot.addWidget(widget)
         widget.thickness.setValue(DEPTH)
-        widget.parameters.set(limit=72.0)
+        widget.parameters.set(limit=72.0, filler="tv")
         return widget
 
     return made
@@ -56,14 +60,14 @@ def make(qtbot, monkeypatch):
 @pytest.fixture
 def slow(monkeypatch) -> None:
     """Each slice takes a while."""
-    fill = wedge_filling.WedgeFilling._fill
+    fill = volume_road.VolumeRoad._fill
 
     def late(self, data, check):
         time.sleep(0.1)
         check()
         yield from fill(self, data, check)
 
-    monkeypatch.setattr(wedge_filling.WedgeFilling, "_fill", late)
+    monkeypatch.setattr(volume_road.VolumeRoad, "_fill", late)
 
 
 def run(widget, wait) -> None:
@@ -79,12 +83,12 @@ def preview(viewer):
 def test_the_layers_are_what_python_fills(viewer, layer, series, make, wait):
     widget = make(viewer)
     run(widget, wait)
-    expected = mendem.fill_wedge(series, DEPTH, limit=72.0, device="cpu")
+    expected = mendem.fill_wedge(series, DEPTH, limit=72.0, filler="tv", device="cpu")
     result = viewer.layers["ts · fill wedge"]
     np.testing.assert_array_equal(result.data, expected.tomogram.data)
     assert result.axis_labels == ("z", "y", "x") and tuple(result.scale) == (2.0, 2.0, 2.0)
     record = result.metadata["mendem"]
-    assert record["task"] == {"name": "fill-wedge", "parameters": {"limit": 72.0, "specimen": "auto", "filler": "auto"}}
+    assert record["task"]["name"] == "fill-wedge" and record["task"]["parameters"]["limit"] == 72.0
     tilts = viewer.layers["ts · fill wedge tilts"]
     np.testing.assert_array_equal(tilts.data, expected.completed.image.data)
     assert tilts.data.dtype == np.uint16 and series_of(tilts).true_angles == expected.completed.true_angles
@@ -218,3 +222,61 @@ def test_marks_are_not_offered_as_tilt_series(viewer, layer, make, wait):
     run(widget, wait)
     assert viewer.layers["ts · fill wedge flags"].metadata[TOOL]
     assert widget.input.layer is layer
+
+
+def test_the_tilt_road_shows_each_tilt_as_it_comes_and_keeps_them_when_it_is_cancelled(
+    viewer, layer, series, make, wait, monkeypatch
+):
+    def generate(density, angles, targets, *, check, **_):
+        for angle in sorted(targets, key=abs):
+            time.sleep(0.2)
+            check()
+            yield GeneratedTilts((angle,), np.full((1, ROWS, WIDTH), 7, np.float32), np.ones((1, ROWS, WIDTH)))
+
+    monkeypatch.setattr("mendem.wedge_filling.tilt_road.generate_tilts", generate)
+    monkeypatch.setattr("mendem.wedge_filling.prepare.installed", lambda prior: True)
+    widget = make(viewer)
+    widget.parameters.set(road="tilts")
+    widget.restore()
+    wait(lambda: "ts · fill wedge tilts" in viewer.layers)
+    growing = viewer.layers["ts · fill wedge tilts"]
+    assert growing.data.shape == (25, ROWS, WIDTH) and series_of(layer).count == 21
+    wait(lambda: growing.data[22 + 1].any())
+    widget.ui.cancel.click()
+    wait(lambda: not widget.busy)
+    tilts = viewer.layers["ts · fill wedge tilts (partial)"]
+    generated = tilts.metadata["tilts"]["flags"].count("generated")
+    assert 0 < generated < 4 and len(tilts.data) == 21 + generated and growing not in viewer.layers
+    assert tilts.visible and "ts · fill wedge (partial)" not in viewer.layers
+    assert f"{generated} tilts were generated" in widget.ui.found.text()
+
+
+def test_what_the_network_learned_from_the_series_fills_its_live_slices_and_its_volume(
+    viewer, layer, make, wait, monkeypatch
+):
+    class Learned:
+        step, seconds, fraction = 3, 1.0, 0.1
+
+    monkeypatch.setattr("mendem.training.wedge_adapt.adapt", lambda filling, seconds, check: iter([Learned()]))
+    monkeypatch.setattr(
+        "mendem.training.wedge_adapt.adapted",
+        lambda filling, learned: replace(filling, filler=TvFiller(Tv(noise=1e9)), notes=(*filling.notes, "Learned.")),
+    )
+    widget = make(viewer)
+    widget.adapt_button.click()
+    wait(lambda: not widget.busy, 60)
+    assert widget.ui.found.text() == "Learned."
+    run(widget, wait)
+    assert "Learned." in viewer.layers["ts · fill wedge"].metadata["notes"]
+    # Total variation that takes everything for noise leaves nothing.
+    assert not viewer.layers["ts · fill wedge"].data.any()
+    widget.thickness.setValue(DEPTH + 4)  # another question
+    run(widget, wait)
+    assert "Learned." not in viewer.layers[-1].metadata.get("notes", ()) and "Learned." not in widget.ui.message.text()
+
+
+def test_only_the_volume_road_learns(viewer, layer, make, said):
+    widget = make(viewer)
+    widget.parameters.set(road="tilts")
+    widget.adapt_button.click()
+    assert not widget.busy and "choose that road" in said[0]

@@ -8,15 +8,23 @@ from collections import Counter
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from mendem.cli.progress import ProgressLine, interruptible
+from mendem.errors import MendemError
+
 if TYPE_CHECKING:
-    from mendem.wedge_filling import WedgeFilling
+    from threading import Event
+
+    from mendem.wedge_filling.plan import WedgeFilling
+
+#: Minutes of learning at most.
+LONGEST = 600.0
 
 
 def add_to(commands: Any) -> None:
     """Declare the command."""
     from mendem.cli.arguments import add_parameter
     from mendem.cli.tilts import add_series, thickness
-    from mendem.wedge_parameters import FillWedge
+    from mendem.wedge_filling.parameters import FillWedge
 
     about = "Fill the missing wedge of a tilt series: the tilts that could not be taken, and the tomogram."
     parser = commands.add_parser("fill-wedge", help=about, description=about)
@@ -39,6 +47,13 @@ def add_to(commands: Any) -> None:
         help="of the specimen along z, in pixels or as a length: 300, 300px, 150nm (default as thick as the tilts are "
         "wide)",
     )
+    filling.add_argument(
+        "--adapt",
+        type=float,
+        metavar="MINUTES",
+        help="let the network learn from this series first, for so long at most; what it learned is taken where it "
+        "foresees hidden tilts better",
+    )
     results = parser.add_argument_group("more results")
     results.add_argument("--tomogram", metavar="FILE", help="also write the filled tomogram here")
     results.add_argument("--spread", metavar="FILE", help="also write its standard deviation here")
@@ -58,16 +73,17 @@ def add_to(commands: Any) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem fill-wedge``; returns the exit status."""
     from mendem.cli import DONE, INTERRUPTED
-    from mendem.cli.progress import ProgressLine, interruptible
     from mendem.cli.report import duration, print_json
     from mendem.cli.tilts import read_density, read_series
-    from mendem.wedge_parameters import FillWedge
+    from mendem.wedge_filling.parameters import FillWedge
 
     given = {f.name: getattr(chosen, f.name) for f in fields(FillWedge) if hasattr(chosen, f.name)}
     FillWedge(**given)
+    if chosen.adapt is not None and not 0 < chosen.adapt <= LONGEST:
+        raise MendemError(f"--adapt is {chosen.adapt:g} minutes, but must be above 0 and at most {LONGEST:g}")
     density, series = read_density(chosen), read_series(chosen)
 
-    from mendem.wedge_filled_file import WedgeFiles, fill_wedge_file  # torch: after what can be refused without
+    from mendem.wedge_filling.to_files import WedgeFiles, fill_wedge_file  # torch: after what can be refused without
 
     files = WedgeFiles(chosen.output, chosen.tomogram, chosen.spread, chosen.mask)
     said: list[WedgeFilling] = []
@@ -91,6 +107,7 @@ def run(chosen: argparse.Namespace) -> int:
             progress=progress,
             cancel=cancel,
             started=started,
+            changed=lambda filling: filling if chosen.adapt is None else _adapted(filling, chosen.adapt, cancel),
             **given,
         )
     (filling,) = said
@@ -100,7 +117,7 @@ def run(chosen: argparse.Namespace) -> int:
             {
                 "output": chosen.output,
                 "tilts": filling.completion.record(),
-                "filler": filling.filler.name,
+                "filler": filling.made_by,
                 "specimen": record["found"]["specimen"],
                 "energy_in_wedge": energy,
                 "residual": record["residual"],
@@ -123,6 +140,21 @@ def run(chosen: argparse.Namespace) -> int:
     return INTERRUPTED if record["partial"] else DONE
 
 
+def _adapted(filling: WedgeFilling, minutes: float, cancel: Event) -> WedgeFilling:
+    """The filling with what its network learned from the series, where that is better."""
+    from mendem.engine import Progress
+    from mendem.restoration import cancel_check
+    from mendem.training.wedge_adapt import adapt, adapted
+
+    check, learned = cancel_check(cancel), None
+    with ProgressLine(sys.stderr, "learning: ", "step") as progress:
+        for learned in adapt(filling, 60 * minutes, check=check):
+            left = 60 * minutes - learned.seconds
+            steps = round(learned.step / max(learned.fraction, 1e-3))
+            progress(Progress(learned.step, steps, learned.fraction, left))
+    return filling if learned is None else adapted(filling, learned, check)
+
+
 def _introduce(filling: WedgeFilling) -> None:
     """What was decided before the work begins, on standard output."""
     from mendem.cli.report import image_line
@@ -139,7 +171,7 @@ def _introduce(filling: WedgeFilling) -> None:
     print(f"tilts: {count['measured']} measured from {low:g}° to {high:g}°{out}; {axis}")
     print(f"to be generated: {', '.join(parts)}")
     depth, rows, width = filling.shape
-    print(f"{filling.filler.name} on {filling.device}: zyx {depth} x {rows} x {width}, {filling.voxel_size}")
+    print(f"{filling.made_by} on {filling.device}: zyx {depth} x {rows} x {width}, {filling.voxel_size}")
     for note in filling.notes:
         print(f"note: {note}")
     sys.stdout.flush()

@@ -29,5 +29,9 @@ class FillLive(SliceLive):
         super().__init__(viewer, wanted, connections, cpu_threads, parent)
         self.source, self.output = FillSource(), FillPreview(viewer)
 
+    def forget(self) -> None:
+        """What fills has changed: the next slice is filled anew."""
+        self.newest.cancel()
+
     def _job(self, request: Any, row: int) -> FillSliceJob:
         return FillSliceJob(request, row, self.source, self._cpu_threads)

@@ -9,16 +9,17 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from mendem.errors import MendemError
 from mendem.tomography.density import Density
 from mendem.tomography.extent import voxel_size_of
-from mendem.wedge_parameters import FillWedge
+from mendem.wedge_filling.parameters import FillWedge
+from napari_mendem.fill_adapt import AdaptJob
 from napari_mendem.fill_jobs import FilledSlice, FillJob
 from napari_mendem.fill_layers import FilledLayers
 from napari_mendem.fill_request import FillRequest
 from napari_mendem.preferences import preferences
 from napari_mendem.widgets import words
-from napari_mendem.widgets.dock_foot import DockFoot, scrolled
+from napari_mendem.widgets.dock_foot import DockFoot, scrolled, side_by_side
 from napari_mendem.widgets.fields import Choice, Fields
 from napari_mendem.widgets.fill_live import FillLive
-from napari_mendem.widgets.layout import folded, new_form, small_label, tab_through
+from napari_mendem.widgets.layout import folded, make_button, new_form, small_label, tab_through
 from napari_mendem.widgets.messages import in_words
 from napari_mendem.widgets.reconstruct_fields import RowField, ThicknessField, density_fields
 from napari_mendem.widgets.tilt_dock import TiltDock
@@ -42,7 +43,10 @@ class FillWedgeWidget(TiltDock):
         #: What is wrong with the fields, and what the live slice found out.
         self._complaint, self._learnt = "", ()
         self._make_fields()
-        self.ui.waiting += [self.input.choice, self.input.angles]
+        tip = "Let the network learn from this series, until Cancel or for ten minutes; it is taken where it is better."
+        self.adapt_button = make_button("Adapt to this tomogram", "adapt", f"<qt>{tip}</qt>")
+        self.adapt_button.clicked.connect(self.adapt)
+        self.ui.waiting += [self.input.choice, self.input.angles, self.adapt_button]
         self.ui.cost.setToolTip("<qt>Memory of the results.</qt>")
         self._lay_out()
         self.live = FillLive(self.viewer, self._wanted, self._connections, chosen.cpu_threads, self)
@@ -69,7 +73,7 @@ class FillWedgeWidget(TiltDock):
             self._refuse(str(error))
             return
         self.ui.live.setChecked(False)
-        job = FillJob(request, self._cpu_threads)
+        job = FillJob(request, self.live.source, self._cpu_threads)
         shown = FilledLayers(self.viewer, job, layer)
         self.ui.say("")
         self.errand.forget()
@@ -89,6 +93,27 @@ class FillWedgeWidget(TiltDock):
 
         self.errand.start(job, f"{layer.name} · {self.title}", done, grow)
 
+    def adapt(self) -> None:
+        """Let the network learn from the series, until it is cancelled; returns at once."""
+        if self.busy:
+            return
+        try:
+            request, layer = self.request(), self.input.layer
+            assert layer is not None
+            if request.parameters.road != "volume":
+                raise MendemError("only the network of the volume road can learn from a series: choose that road")
+        except MendemError as error:
+            self._refuse(str(error))
+            return
+        job = AdaptJob(request, self.live.source, self._cpu_threads)
+        self.ui.say("")
+
+        def done() -> None:
+            self.errand.say(job.said or "Stopped before anything was learned.")
+            self.live.forget()
+
+        self.errand.start(job, f"{layer.name} · learning", done)
+
     def request(self) -> FillRequest:
         """All that the fields say; `MendemError` where they cannot be followed."""
         parameters, density = self.parameters.values(), self.density.values()
@@ -100,14 +125,15 @@ class FillWedgeWidget(TiltDock):
         if record is None or filling is None:
             self.ui.say("Cancelled before the first slices were finished: nothing is kept.")
             return
-        energy = record["energy_in_wedge"]
-        before, after = (100 * energy[key]["missing"] for key in ("back_projection", "filled"))
-        said = f"Energy in the wedge: {before:.1f} % of back-projection, {after:.1f} % filled. "
+        said, energy, done = "", record["energy_in_wedge"], record["blocks"]
+        if energy is not None:
+            before, after = (100 * energy[key]["missing"] for key in ("back_projection", "filled"))
+            said = f"Energy in the wedge: {before:.1f} % of back-projection, {after:.1f} % filled. "
         if record["partial"]:
-            done = record["blocks"]
-            said += f"Cancelled: {done['finished']} of {done['all']} slices are filled, and no tilts were generated. "
-        else:
-            said += f"{len(filling.completion.angles)} tilts were generated; the measured ones are kept bit for bit. "
+            said += f"Cancelled: {done['finished']} of {done['all']} slices are finished. "
+        if job.completed is not None:
+            generated = job.flags.count("generated")
+            said += f"{generated} tilts were generated; the measured ones are kept bit for bit. "
         self.errand.say(f"{said}It took {words.duration(record['seconds'])}.")
         self.ui.say("\n".join(record["notes"]))
 
@@ -116,6 +142,10 @@ class FillWedgeWidget(TiltDock):
     def _wanted(self) -> tuple[ImageLayer, FillRequest, int]:
         request, layer = self.request(), self.input.layer
         assert layer is not None
+        if request.parameters.road == "tilts":
+            raise MendemError(
+                "The tilt road has no live slice: it generates whole tilts, and Fill shows each as it comes."
+            )
         _ = request.shape  # what is refused is refused before it waits for its turn
         return layer, request, self.row.value()
 
@@ -125,6 +155,9 @@ class FillWedgeWidget(TiltDock):
 
     def _changed(self) -> None:
         self._complaint, self._learnt = "", ()
+        by_tilts = self.parameters.widgets["road"].value() == "tilts"
+        self._form.setRowVisible(self.parameters.widgets["at_once"], by_tilts)
+        self._form.setRowVisible(self.parameters.widgets["filler"], not by_tilts)
         self._estimate()
         self._tell()
         self.live.ask()
@@ -195,10 +228,10 @@ class FillWedgeWidget(TiltDock):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scrolled(inner), 1)
-        outer.addLayout(self.ui.lay_out())
+        outer.addLayout(self.ui.lay_out(side_by_side(self.adapt_button)))
         order = [self.input.choice, self.input.angles, *self.row.parts, *self.parameters.in_order]
         order += [*self.thickness.parts, *self.density.in_order, self.device]
-        tab_through(*order, self.ui.live, self.ui.restore, self.ui.cancel)
+        tab_through(*order, self.ui.live, self.ui.restore, self.ui.cancel, self.adapt_button)
 
 
 def about_missing(request: FillRequest) -> str:

@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 
 import mendem
-from mendem import wedge_filling
 from mendem.errors import Cancelled, MendemError
 from mendem.image import Image, VoxelSize
 from mendem.tomography.density import Density
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.phantom import ellipse_phantom
 from mendem.tomography.tilt_series import TiltSeries
-from mendem.wedge_filled_file import WedgeFiles, fill_wedge_file
+from mendem.wedge_filling import rows as reading
+from mendem.wedge_filling import volume_road
+from mendem.wedge_filling.in_memory import FilledWedge
+from mendem.wedge_filling.parameters import FillWedge
+from mendem.wedge_filling.prepare import prepare
+from mendem.wedge_filling.to_files import WedgeFiles, fill_wedge_file
 
 #: Dose-symmetric.
 ANGLES = tuple(float(a) for k in range(0, 61, 6) for a in ((k, -k) if k else (0,)))
@@ -45,8 +49,8 @@ def series_of(dtype: str = "float32", **known) -> TiltSeries:
     return TiltSeries(image, ANGLES, **known)
 
 
-def filled(series: TiltSeries, **settings) -> mendem.wedge_filled.FilledWedge:
-    return mendem.fill_wedge(series, DEPTH, device="cpu", **{"limit": 78.0, **settings})
+def filled(series: TiltSeries, **settings) -> FilledWedge:
+    return mendem.fill_wedge(series, DEPTH, device="cpu", **{"limit": 78.0, "filler": "tv", **settings})
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +98,9 @@ def test_measured_tilts_come_back_bit_for_bit(dtype, suffix, tmp_path):
     series = series_of(dtype, axis_angle=3.0, shifts=shifts, excluded=(4,), offset=1.0)
     density = Density(contrast="dark" if DTYPES[dtype] < 0 else "bright")
     files = WedgeFiles(tmp_path / f"out{suffix}")
-    record = fill_wedge_file(series, files, DEPTH, limit=70.0, density=density, device="cpu", specimen="isolated")
+    record = fill_wedge_file(
+        series, files, DEPTH, limit=70.0, density=density, device="cpu", specimen="isolated", filler="tv"
+    )
     whole = mendem.read_tilt_series(files.stack)
     given, found = np.asarray(series.image.data), np.asarray(whole.image.data)
     assert found.dtype == given.dtype == dtype
@@ -125,7 +131,7 @@ def test_generated_tilts_lie_as_the_measured_ones_do_in_the_raw_stack(plain):
 
 def test_files_hold_what_memory_holds(plain, tmp_path):
     files = WedgeFiles(tmp_path / "out.mrc", tmp_path / "t.mrc", tmp_path / "s.mrc", tmp_path / "m.tif")
-    record = fill_wedge_file(series_of(), files, DEPTH, limit=78.0, device="cpu")
+    record = fill_wedge_file(series_of(), files, DEPTH, filler="tv", limit=78.0, device="cpu")
     np.testing.assert_array_equal(mendem.read(files.stack).data, plain.completed.image.data)
     np.testing.assert_array_equal(mendem.read(files.tomogram).data, plain.tomogram.data)
     mask = mendem.read(files.mask)
@@ -136,7 +142,7 @@ def test_files_hold_what_memory_holds(plain, tmp_path):
 
 
 def test_nothing_depends_on_the_blocks(plain, monkeypatch):
-    monkeypatch.setattr(wedge_filling, "BATCH_BYTES", {"cpu": 1})
+    monkeypatch.setattr(volume_road, "BATCH_BYTES", {"cpu": 1})
     again = filled(series_of())
     np.testing.assert_allclose(again.tomogram.data, plain.tomogram.data, atol=1e-3)
 
@@ -151,14 +157,14 @@ def test_windows_read_every_row_once_and_repeat_the_outermost():
             return np.arange(first, last, dtype=np.float32)[:, None, None]
 
     rows = Rows()
-    found = {first: block[:, 0, 0].tolist() for first, block in wedge_filling.windows(rows, 2, 3)}
+    found = {first: block[:, 0, 0].tolist() for first, block in reading.windows(rows, 2, 3)}
     assert found == {0: [0, 0, 0, 1, 2, 3, 4], 3: [1, 2, 3, 4, 5, 6, 6], 6: [4, 5, 6, 6, 6]}
     assert rows.asked == list(range(7))
-    assert wedge_filling.around(rows, 0, 2)[:, 0, 0].tolist() == [0, 0, 0, 1, 2]
+    assert reading.around(rows, 0, 2)[:, 0, 0].tolist() == [0, 0, 0, 1, 2]
 
 
 def test_a_preview_of_a_slice_is_the_slice_of_the_run(plain):
-    filling = wedge_filling.prepare(series_of(), thickness=DEPTH, device="cpu")
+    filling = prepare(series_of(), FillWedge(filler="tv"), DEPTH, device="cpu")
     *_, (mean, std) = filling.iterates(3)
     np.testing.assert_allclose(mean, plain.tomogram.data[:, 3], atol=1e-3)
     assert std is None
@@ -174,7 +180,7 @@ def test_a_slab_is_filled_beyond_the_view_and_not_at_90_degrees():
 
 
 def test_a_cancelled_run_keeps_what_is_finished_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(wedge_filling, "BATCH_BYTES", {"cpu": 1})
+    monkeypatch.setattr(volume_road, "BATCH_BYTES", {"cpu": 1})
     stop = Event()
 
     def progress(now) -> None:
@@ -182,7 +188,9 @@ def test_a_cancelled_run_keeps_what_is_finished_and_says_so(tmp_path, monkeypatc
             stop.set()
 
     files = WedgeFiles(tmp_path / "out.mrc", tmp_path / "t.mrc")
-    record = fill_wedge_file(series_of(), files, DEPTH, limit=78.0, device="cpu", cancel=stop, progress=progress)
+    record = fill_wedge_file(
+        series_of(), files, DEPTH, filler="tv", limit=78.0, device="cpu", cancel=stop, progress=progress
+    )
     assert record["partial"] and record["blocks"] == {"finished": 3, "all": ROWS}
     volume = np.asarray(mendem.read(files.tomogram).data)
     assert np.isfinite(volume[:, :3]).all() and np.isnan(volume[:, 3:]).all()
@@ -197,14 +205,14 @@ def test_a_run_that_fails_or_is_stopped_at_once_leaves_nothing(tmp_path, monkeyp
     stop.set()
     files = WedgeFiles(tmp_path / "out.mrc", tmp_path / "t.mrc")
     with pytest.raises(Cancelled):
-        fill_wedge_file(series_of(), files, DEPTH, device="cpu", cancel=stop)
+        fill_wedge_file(series_of(), files, DEPTH, filler="tv", device="cpu", cancel=stop)
 
     def fail(*_) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("mendem.wedge_filled_file.completed_tilts", fail)
+    monkeypatch.setattr("mendem.wedge_filling.findings.Findings.tilts", fail)
     with pytest.raises(RuntimeError):
-        fill_wedge_file(series_of(), files, DEPTH, device="cpu")
+        fill_wedge_file(series_of(), files, DEPTH, filler="tv", device="cpu")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,108 @@
+"""What is decided before a wedge is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mendem.device import choose_device
+from mendem.errors import MendemError
+from mendem.image import VoxelSize
+from mendem.tomography.aligned import AlignedRows
+from mendem.tomography.density import Density
+from mendem.tomography.extent import depth_of, voxel_size_of
+from mendem.tomography.geometry import SliceGeometry
+from mendem.tomography.missing_tilts import Completion, missing_tilts
+from mendem.tomography.specimen import is_isolated
+from mendem.tomography.tilt_series import TiltSeries
+from mendem.wedge_filling.choice import choose_filler
+from mendem.wedge_filling.parameters import FillWedge
+from mendem.wedge_filling.plan import WedgeFilling
+from mendem.wedge_filling.rows import SAMPLE, spread
+from mendem.wedge_filling.tilt_road import WEIGHTS, TiltRoad
+from mendem.wedge_filling.volume_road import VolumeRoad
+
+#: A slab has no tilt at 90°, and hardly one beyond this: rays run along it, mostly outside of what was seen.
+SLAB_LIMIT = 80.0
+
+
+def prepare(
+    series: TiltSeries,
+    parameters: FillWedge | None = None,
+    thickness: int | VoxelSize | None = None,
+    *,
+    density: Density | None = None,
+    device: str = "auto",
+    check: Callable[[], None] = lambda: None,
+    rows: AlignedRows | None = None,
+) -> WedgeFilling:
+    """Decide what is decided before the first slice; parameters as of `mendem.fill_wedge`.
+
+    ``rows`` is what was read of the series before, with the same density; without it all tilts are read once.
+    """
+    parameters, density, chosen = parameters or FillWedge(), density or Density(), choose_device(device)
+    angles = tuple(series.true_angles[tilt] for tilt in series.used)
+    if len(angles) < 3:
+        raise MendemError(f"{series.name} has {len(angles)} tilts to use; filling its wedge needs at least three")
+    rows = rows or AlignedRows(series, density, *density.levels(series))
+    check()
+    voxel_size = voxel_size_of(series, 1)
+    depth = depth_of(thickness, voxel_size, rows.width, series.name)
+    geometry = SliceGeometry(angles, (depth, rows.width), rows.width)
+    sample = np.concatenate([rows.read(row, row + 1) for row in spread(rows.count, SAMPLE)])
+    if not np.ptp(sample) > 0:
+        raise MendemError(f"{series.name} is constant where it was looked at; there is nothing to fill a wedge from")
+    isolated = is_isolated(sample) if parameters.specimen == "auto" else parameters.specimen == "isolated"
+    missing = missing_tilts(angles, parameters.limit if isolated else min(parameters.limit, SLAB_LIMIT))
+    if not missing:
+        low, high = series.limits
+        raise MendemError(
+            f"{series.name} has tilts from {low:g}° to {high:g}°, and none is missing up to {parameters.limit:g}°; "
+            "give a higher limit"
+        )
+    notes = (*series.notes, *_notes(series, parameters, density, thickness, isolated, sample))
+    common = parameters, Completion(series, missing), rows, geometry, isolated, density, chosen, voxel_size
+    if parameters.road == "tilts":
+        if not installed(WEIGHTS):
+            raise MendemError("the network that generates tilts is not installed: take the volume road")
+        said = "The tomogram is that of SIRT from all tilts; the tilt road gives no spread of it."
+        return TiltRoad(*common, {}, (*notes, said))
+    wide = geometry if isolated else geometry.widened()[0]
+    choice = choose_filler(parameters.filler, rows, wide, isolated, chosen, check)
+    return VolumeRoad(*common, choice.found, (*notes, *choice.notes), choice.filler)
+
+
+def installed(prior: str) -> bool:
+    """Whether the weights of a prior are there."""
+    from mendem.priors.checkpoint import find
+
+    try:
+        find(prior)
+    except MendemError:
+        return False
+    return True
+
+
+def _notes(
+    series: TiltSeries, parameters: FillWedge, density: Density, thickness: Any, isolated: bool, sample: np.ndarray
+) -> Iterator[str]:
+    if thickness is None:
+        yield "No thickness was given: slices are as thick as the view is wide."
+    if parameters.specimen == "auto":
+        how = "isolated: all of it is in view at all tilts" if isolated else "a slab that goes on beyond the view"
+        yield f"The specimen was taken to be {how}."
+    if not isolated and parameters.limit > SLAB_LIMIT:
+        yield f"Tilts were generated up to {SLAB_LIMIT:g}°: a slab has none at 90°."
+    if not isolated:
+        yield "Towards the sides of generated tilts of a slab, rays leave what was measured."
+    profile = sample.mean(0)
+    if isolated and profile.mean() < 0:
+        yield "Most density is below zero and will be lost: choose the contrast dark or log."
+    elif density.contrast == "bright":
+        yield "Dense counts as bright; for bright-field TEM choose the contrast dark or log."
+    if series.x_tilts is not None and any(series.x_tilts):
+        yield "Tilts about x (.xtilt) are not corrected."
+    if not series.aligned:
+        yield "No alignment was applied beside the tilt axis: shifts between the tilts blur what is filled."
