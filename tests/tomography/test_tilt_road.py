@@ -8,7 +8,7 @@ from mendem.errors import Cancelled, MendemError
 from mendem.priors.checkpoint import write
 from mendem.priors.tilt_network import TiltNetwork
 from mendem.priors.tilt_prior import load_tilt_prior
-from mendem.tomography import tilt_road
+from mendem.tomography import tilt_road, tilt_road_volume
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.projector import Projector
 from mendem.tomography.tilt_road import generate_tilts
@@ -17,6 +17,14 @@ from mendem.tomography.tilt_road_volume import reproject
 
 MEASURED = tuple(range(-60, 61, 12))
 MISSING = (-84.0, -72.0, 72.0, 84.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_steps():
+    """A rougher volume to start from: what is tested here does not depend on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tilt_road_volume, "TV_STEPS", 20)
+        yield
 
 
 @pytest.fixture(scope="module")

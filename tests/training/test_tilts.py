@@ -12,7 +12,7 @@ from mendem.priors.checkpoint import load_network, read_facts
 from mendem.priors.tilt_network import RESIDUAL, TiltNetwork
 from mendem.tomography import tilt_road_volume
 from mendem.tomography.tilt_road_frames import MEAN, MEASURED, MISSING, SAMPLE
-from mendem.training import tilts_spread
+from mendem.training import tilts_pool, tilts_spread
 from mendem.training.recipe import check_recipe, load_recipe
 from mendem.training.tilts_cells import isolated_cell
 from mendem.training.tilts_pool import SLAB_LIMIT, draw_angles, draw_pool, draw_series, read_pool, write_pool
@@ -50,6 +50,7 @@ def few_steps():
     """Rougher volumes to start from: what is tested here does not depend on them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tilt_road_volume, "TV_STEPS", 6)
+        patch.setattr(tilts_pool, "STEPS", 6)
         patch.setattr(tilt_road_volume, "SIRT_STEPS", 2)
         patch.setattr(tilts_spread, "EACH", 1)
         yield

@@ -13,8 +13,8 @@ from mendem.tomography.projector import Projector
 from mendem.tomography.sirt import Sirt
 from mendem.tomography.tv import Tv, projection_noise
 
-#: Steps of total variation and of SIRT.
-TV_STEPS, SIRT_STEPS = 60, 15
+#: Steps of total variation at most, and of SIRT.
+TV_STEPS, SIRT_STEPS = 150, 15
 #: Bytes of slices that are computed together; see `mendem.tomography.slices`.
 BATCH_BYTES = {"cpu": 4 << 20}
 BATCH_ON_GPU = 64 << 20
@@ -50,6 +50,7 @@ def reproject(
     depth: int | None = None,
     device: str = "cpu",
     check: Callable[[], None] = lambda: None,
+    steps: int | None = None,
 ) -> Reprojected:
     """Reconstruct a volume slice by slice and project it.
 
@@ -68,6 +69,8 @@ def reproject(
         Voxels along z; as many as the view is wide when left out.
     check
         Called between pieces of work; raises to stop.
+    steps
+        Of total variation, at most; `TV_STEPS` when left out.
     """
     tilts, rows, width = density.shape
     geometry = SliceGeometry(tuple(angles_deg), (depth or width, width), width)
@@ -77,7 +80,9 @@ def reproject(
     seen = Projector(replace(geometry, angles_deg=tuple(seen_from_deg), shifts=()), device)
     chosen = np.unique(np.linspace(0, rows - 1, NOISE_SLICES).round().astype(int))
     noise = projection_noise(density[:, chosen])
-    method = Tv(noise=max(noise, 1e-6 * float(np.abs(density).max()) + 1e-30), positive=isolated, iterations=TV_STEPS)
+    method = Tv(
+        noise=max(noise, 1e-6 * float(np.abs(density).max()) + 1e-30), positive=isolated, iterations=steps or TV_STEPS
+    )
     base = np.empty((len(seen_from_deg), rows, width), np.float32)
     smooth = np.empty_like(base)
     budget = BATCH_BYTES.get(there.device.type, BATCH_ON_GPU)

@@ -27,6 +27,8 @@ PACK = "tilts-1"
 KINDS = ("cells", "particles", "shapes", "slabs")
 #: Thickness of slabs over their width; a simulated cell has 32 voxels at the least.
 THICKNESS, THINNEST = (0.3, 0.55), 32
+#: Steps of total variation: fewer than where the network is used, since a pool takes long to draw as it is.
+STEPS = 60
 #: Largest angle of a slab, degrees.
 SLAB_LIMIT = 80.0
 
@@ -114,7 +116,7 @@ def draw_series(rng: np.random.Generator, kind: str, side: int, rows: int) -> Se
         seen = seen - float((seen[:count] / lengths[:count]).mean()) * lengths
     seen = seen / max(float(seen[:count].std()), 1e-12)
     pixels = _recorded(rng, seen[:count])
-    found = reproject(pixels, measured, every, isolated=alone, depth=volume.shape[0])
+    found = reproject(pixels, measured, every, isolated=alone, depth=volume.shape[0], steps=STEPS)
     half = (pixels, seen[count:], found.base, found.smooth[count:])
     shown, truth, base, smooth = (a.astype(np.float16) for a in half)
     return Series(every, shown, truth, base, smooth, alone, found.noise)
