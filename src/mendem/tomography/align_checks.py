@@ -88,7 +88,7 @@ def checks_of(
         mass = tilts.masses / np.median(tilts.masses)
         centre = _centres(laid) * tilts.factor
         path = _path(centre, angles)
-    doubtful = tuple(sorted(used[k] for k in np.flatnonzero(_is_doubtful(agreement))))
+    doubtful = tuple(sorted(used[int(k)] for k in np.flatnonzero(_is_doubtful(agreement))))
     return AlignmentChecks(tuple(used), tuple(angles), tilts.isolated, agreement, mass, centre, path, doubtful)
 
 

@@ -1,11 +1,11 @@
 """How probable tilts are together: a specimen as a random field, seen through a tilt scheme.
 
-Before it is seen, the specimen is a Gaussian random field with the power spectrum that the tilts show, inside a support:
-a cylinder about the tilt axis for an isolated object, a slab that goes on beyond the view otherwise. Then the tilts are
-Gaussian too, and their covariance follows from the projector. It does not depend on the shifts, which only move the
-data: so shifts and tilt axis are found where the tilts, moved back, are most probable together (maximum marginal
-likelihood; the specimen itself is integrated out). The slices across the axis are independent for each frequency along
-it, and small enough for dense matrices.
+Before it is seen, the specimen is a Gaussian random field with the power spectrum that the tilts show, inside a
+support: a cylinder about the tilt axis for an isolated object, a slab that goes on beyond the view otherwise. Then the
+tilts are Gaussian too, and their covariance follows from the projector. It does not depend on the shifts, which only
+move the data: so shifts and tilt axis are found where the tilts, moved back, are most probable together (maximum
+marginal likelihood; the specimen itself is integrated out). The slices across the axis are independent for each
+frequency along it, and small enough for dense matrices.
 """
 
 from __future__ import annotations

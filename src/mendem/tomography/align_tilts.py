@@ -117,7 +117,7 @@ def _sides(values: np.ndarray) -> np.ndarray:
 
 
 def _between_empty_sides(values: np.ndarray) -> bool:
-    """Whether the sides vary little against what lies between them, in the mean of all tilts: one alone is too noisy."""
+    """Whether the sides vary little against what lies between them, in the mean of all tilts, as one is too noisy."""
     from scipy import ndimage
 
     mean = (values - np.median(_sides(values), axis=(1, 2))[:, None, None]).mean(0)[None]

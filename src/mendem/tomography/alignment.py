@@ -137,12 +137,15 @@ def align(
     if moves:
         aligned = replace(aligned, notes=(*series.notes, _said(tilts.isolated, axis, turned), *checks.sentences))
     progress(1.0)
-    depth = None if search.depth is None else search.depth * float(tilts.factor)
-    return Alignment(aligned, checks, depth, _stds(step, tilts.factor), math.degrees(step.turn_std) if axis else None)
+    thickness = None if search.depth is None else search.depth * float(tilts.factor)
+    axis_std = math.degrees(step.turn_std) if axis else None
+    return Alignment(aligned, checks, thickness, _stds(step, tilts.factor), axis_std)
 
 
 class _Search:
     """The field that the tilts are compared by, measured when they lie better than before."""
+
+    field: Field
 
     def __init__(self, tilts: ReducedTilts, angles: tuple[float, ...], check: Callable[[], None]) -> None:
         self.tilts, self.angles, self.check = tilts, angles, check
