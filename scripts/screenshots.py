@@ -3,7 +3,7 @@
 xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/screenshots.py [NAME …]
 
 With names, only the scenes of those names: denoise, deblur, superres, inpaint, mend, compare, isotropic,
-reconstruct.
+align, reconstruct, missing_wedge.
 """
 
 from __future__ import annotations
@@ -22,13 +22,18 @@ from qtpy.QtWidgets import QApplication, QWidget
 import mendem
 from napari_mendem import samples
 from napari_mendem.damage import PAINT_LAYER
+from napari_mendem.layers import layer_from_image
 from napari_mendem.picked import EDGE_LAYER
+from napari_mendem.tilt_layers import series_of
+from napari_mendem.wedge_tilts import by_angle
+from napari_mendem.widgets.align import AlignWidget
 from napari_mendem.widgets.compare import CompareWidget
 from napari_mendem.widgets.deblur import DeblurWidget
 from napari_mendem.widgets.denoise import DenoiseWidget
 from napari_mendem.widgets.inpaint import InpaintWidget
 from napari_mendem.widgets.isotropic import IsotropicWidget
 from napari_mendem.widgets.mend import MendWidget
+from napari_mendem.widgets.missing_wedge import MissingWedgeWidget
 from napari_mendem.widgets.reconstruct import ReconstructWidget
 from napari_mendem.widgets.super_resolve import SuperResolveWidget
 from napari_mendem.widgets.task_widget import TaskWidget
@@ -137,7 +142,7 @@ def previewed(widget: TaskWidget) -> None:
     )
 
 
-def idle(widget: TaskWidget | CompareWidget) -> None:
+def idle(widget: TaskWidget | TiltDock | CompareWidget | MissingWedgeWidget) -> None:
     """Wait for what a button started."""
     spin_for(0.1)
     spin(lambda: not widget.busy)
@@ -345,6 +350,17 @@ def isotropic() -> None:
     scene.close()
 
 
+def align() -> None:
+    scene = Scene(samples.particles)
+    widget = scene.dock(AlignWidget)
+    widget.ui.live.setChecked(True)
+    widget.restore()
+    idle(widget)
+    widget.panel.quantity.setValue("centre of mass across the axis")
+    scene.shot("align")
+    scene.close()
+
+
 def reconstruct() -> None:
     scene = Scene(samples.particles)
     viewer = scene.viewer
@@ -359,7 +375,39 @@ def reconstruct() -> None:
     scene.close()
 
 
-SCENES = {f.__name__: f for f in (denoise, deblur, superres, inpaint, mend, compare, isotropic, reconstruct)}
+def missing_wedge() -> None:
+    scene = Scene(samples.tilt_series)
+    viewer, layer = scene.viewer, scene.image
+    truth = layer.metadata["truth"]
+    # The sample is not aligned; what an alignment would find is known.
+    found = {name: truth[name] for name in ("shifts_px", "axis_angle_deg")}
+    layer.metadata = {**layer.metadata, "tilts": {**layer.metadata["tilts"], **found, "aligned": True}}
+    tomogram = mendem.reconstruct(series_of(layer), thickness=viewer.layers[0].data.shape[0])
+    data, kwargs, _ = layer_from_image(tomogram, name="Cell · reconstruct", visible=False)
+    widget = MissingWedgeWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Missing wedge (Mendem)", area="right")
+    widget.select(by_angle(series_of(layer))[20])
+    idle(widget)
+    viewer.fit_to_view()
+    scene.shot("missing-wedge-cell")
+    widget.select(by_angle(series_of(layer))[34])
+    widget.exclude(by_angle(series_of(layer))[24])
+    idle(widget)
+    scene.shot("missing-wedge-tilt")
+    widget.exclude(by_angle(series_of(layer))[24])
+    viewer.add_image(data, **kwargs)
+    widget.ui.tomogram.choose(viewer.layers["Cell · reconstruct"])
+    widget.ui.limit.setValue(45.0)
+    widget.select(by_angle(series_of(layer))[28])
+    idle(widget)
+    widget.ui.solid.setChecked(True)
+    idle(widget)
+    scene.shot("missing-wedge-3d")
+    scene.close()
+
+
+PICTURED = (denoise, deblur, superres, inpaint, mend, compare, isotropic, align, reconstruct, missing_wedge)
+SCENES = {f.__name__: f for f in PICTURED}
 
 if __name__ == "__main__":
     IMAGES.mkdir(parents=True, exist_ok=True)

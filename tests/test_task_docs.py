@@ -18,7 +18,7 @@ def test_the_python_of_a_task_s_page_runs(page, root, tmp_path, monkeypatch):
     assert names["result"].chi2 is None or least < names["result"].chi2 < 1.3
 
 
-@pytest.mark.parametrize("page", ["deblur", "super-resolve", "inpaint", "mend", "isotropic"])
+@pytest.mark.parametrize("page", ["deblur", "super-resolve", "inpaint", "mend", "isotropic", "align", "reconstruct"])
 def test_the_options_on_a_task_s_page_exist(page, root):
     from mendem.cli.arguments import build_parser
 

@@ -51,7 +51,7 @@ class _Version(argparse.Action):
 
 def build_parser() -> Parser:
     """The parser of all commands; what it returns has ``run``, a function of itself that gives the exit status."""
-    from mendem.cli import appraise, batch, demo, fill_wedge, info, learn, preset, reconstruct, train
+    from mendem.cli import align, appraise, batch, demo, fill_wedge, info, learn, preset, reconstruct, train
 
     parser = Parser(
         prog="mendem",
@@ -62,7 +62,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for task in TASKS.values():
         _add_task(commands.add_parser(task.name, help=task.summary, description=task.summary), task)
-    for command in (reconstruct, fill_wedge, batch, preset, info, appraise, demo, train, learn):
+    for command in (align, reconstruct, fill_wedge, batch, preset, info, appraise, demo, train, learn):
         command.add_to(commands)
     return parser
 

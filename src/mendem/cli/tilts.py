@@ -12,8 +12,8 @@ from mendem.tomography.density import Density
 from mendem.tomography.tilt_series import TiltSeries
 
 
-def add_series(parser: Any) -> None:
-    """Declare them."""
+def add_series(parser: Any, density: bool = True) -> None:
+    """Declare them; without ``density`` those that say which tilt series alone."""
     from mendem.cli.arguments import add_parameter, voxel_size
 
     series = parser.add_argument_group("tilt series; files of the same name beside IN are used without being given")
@@ -41,7 +41,7 @@ def add_series(parser: Any) -> None:
         "--voxel-size", type=voxel_size, metavar="X[UNIT]", help="pixel size of the tilts; replaces what the file says"
     )
     hints = get_type_hints(Density)
-    for f in fields(Density):
+    for f in fields(Density) if density else ():
         add_parameter(series, f, hints[f.name])
 
 

@@ -86,17 +86,25 @@ class AlignedRows:
             out[start - first : end - first] = band[start - begin : end - begin]
         return out
 
+    def tilt(self, k: int) -> np.ndarray:
+        """The ``k``-th tilt that is used, whole: float32 (rows, columns), upright and in its place."""
+        return self._binned(k, 0, self.count)
+
     def _band(self, begin: int) -> np.ndarray:
         if self._held is None or self._held[0] != begin:
             self._held = None  # not two at a time
             rows = min(self.band, self.count - begin)
             band = np.empty((rows, len(self.levels), self.width), np.float32)
-            n = self.binning
             for k in range(len(self.levels)):
-                fine = self._aligned(k, begin * n, rows * n)
-                band[:, k] = fine.reshape(rows, n, self.width, n).mean((1, 3)) / n
+                band[:, k] = self._binned(k, begin, rows)
             self._held = begin, band
         return self._held[1]
+
+    def _binned(self, k: int, begin: int, rows: int) -> np.ndarray:
+        """Rows of the ``k``-th used tilt, float32 (rows, columns)."""
+        n = self.binning
+        fine = self._aligned(k, begin * n, rows * n)
+        return fine.reshape(rows, n, self.width, n).mean((1, 3)) / n
 
     def _aligned(self, k: int, begin: int, rows: int) -> np.ndarray:
         """Rows of the ``k``-th used tilt before binning, float32 (rows, columns)."""
