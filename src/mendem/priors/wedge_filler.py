@@ -42,6 +42,9 @@ class WedgeFiller:
         Whether the specimen ends within the view, in empty surroundings of 0; else it is a slab that goes on.
     widen
         Factor of the predicted spread that makes 90 % intervals hold 90 %, for isolated specimens and for slabs.
+    share
+        Part of the network's correction of total variation that is taken, for both: what series that it has not seen
+        are filled best with.
     name
         For the provenance.
     """
@@ -49,6 +52,7 @@ class WedgeFiller:
     network: nn.Module
     isolated: bool
     widen: tuple[float, float] = (1.0, 1.0)
+    share: tuple[float, float] = (1.0, 1.0)
     name: str = "wedge-volume"
     setting: Setting | None = None
     halo: int = field(default=HALO, init=False)
@@ -62,6 +66,8 @@ class WedgeFiller:
         self, sinograms: Tensor, geometry: SliceGeometry, check: Callable[[], None] = lambda: None
     ) -> Iterator[Filled]:
         """Total variation, better and better, and then what the network makes of it, with its spread."""
+        import torch
+
         projector = self._projector(geometry, sinograms)
         setting = self.setting or setting_of(sinograms.cpu().numpy(), not self.isolated)
         middle = sinograms[HALO : len(sinograms) - HALO]
@@ -71,13 +77,9 @@ class WedgeFiller:
         told = self._told(projector, sinograms, tv, setting, check)
         view = view_of(geometry)
         wide = tv.clone()
-        total, squares = told.gain.new_zeros(()), told.gain.new_zeros(())
-        for count, mirror in enumerate(MIRRORED, 1):
-            check()
-            mean, variance = self._answer(told, *mirror)
-            total, squares = total + mean, squares + variance
-            wide[..., view] = total / count * told.gain
-            std = self._spread(wide, squares / count, told, view)
+        for mean, variance in answers(self.network, told, check):
+            wide[..., view] = torch.lerp(tv[..., view], mean * told.gain, self._own(self.share))
+            std = self._spread(wide, variance, told, view)
             yield Filled(wide, std)
         if self.isolated:
             ratio = setting.smoothed**2 / std.square().mean((1, 2), keepdim=True).clamp(min=1e-20)
@@ -90,22 +92,15 @@ class WedgeFiller:
         sirt = sirt_of(projector, sinograms[HALO : len(sinograms) - HALO], check)
         return assembled(wbp.unfold(0, 2 * HALO + 1, 1).movedim(-1, 1), sirt, tv, projector.geometry, setting)
 
-    def _answer(self, told: Inputs, z: bool, x: bool) -> tuple[Tensor, Tensor]:
-        """Mean and variance (n, Z, X), in units of the gain, of the question mirrored and mirrored back."""
-        from mendem.priors.wedge_network import answer
-
-        axes = [axis for axis, flip in ((-2, z), (-1, x)) if flip]
-        descriptor = told.descriptor.clone()
-        if z != x:
-            descriptor[:, 0] = -descriptor[:, 0]
-        mean, log_variance = answer(self.network, told.channels.flip(axes), descriptor)
-        return mean[:, 0].flip(axes), log_variance[:, 0].exp().flip(axes)
-
     def _spread(self, wide: Tensor, variance: Tensor, told: Inputs, view: slice) -> Tensor:
         """Standard deviation; unknown, NaN, beyond the view."""
         std = wide.new_full(wide.shape, float("nan"))
-        std[..., view] = self.widen[0 if self.isolated else 1] * variance.sqrt() * told.gain
+        std[..., view] = self._own(self.widen) * variance.sqrt() * told.gain
         return std
+
+    def _own(self, both: tuple[float, float]) -> float:
+        """Of two numbers that for this kind of specimen."""
+        return both[0] if self.isolated else both[1]
 
     def _projector(self, geometry: SliceGeometry, sinograms: Tensor) -> Projector:
         """Kept for the next block."""
@@ -118,6 +113,25 @@ class WedgeFiller:
         return self._projectors[key]
 
 
+def answers(
+    network: nn.Module, told: Inputs, check: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Mean and variance (n, Z, X), in units of the gain, over one symmetry of the question, two, and so on."""
+    from mendem.priors.wedge_network import answer
+
+    total, squares = told.gain.new_zeros(()), told.gain.new_zeros(())
+    for count, (z, x) in enumerate(MIRRORED, 1):
+        check()
+        axes = [axis for axis, flip in ((-2, z), (-1, x)) if flip]
+        descriptor = told.descriptor.clone()
+        if z != x:
+            descriptor[:, 0] = -descriptor[:, 0]
+        mean, log_variance = answer(network, told.channels.flip(axes), descriptor)
+        total = total + mean[:, 0].flip(axes)
+        squares = squares + log_variance[:, 0].exp().flip(axes)
+        yield total / count, squares / count
+
+
 def load_filler(isolated: bool, weights: Path | None = None, device: str = "cpu") -> WedgeFiller:
     """The shipped filler, or one of other weights."""
     from mendem.priors.checkpoint import load_network, models_folder, read_facts
@@ -125,12 +139,13 @@ def load_filler(isolated: bool, weights: Path | None = None, device: str = "cpu"
 
     path = weights or models_folder() / "wedge-volume" / "wedge.safetensors"
     network = load_network(WedgeNetwork, path).to(device)
-    widen = read_facts(path).get("widen", (1.0, 1.0))
-    return WedgeFiller(network, isolated, tuple(widen), path.parent.name)
+    facts = read_facts(path)
+    widen, share = (tuple(facts.get(name, (1.0, 1.0))) for name in ("widen", "share"))
+    return WedgeFiller(network, isolated, widen, share, path.parent.name)
 
 
 def save_filler(filler: WedgeFiller, path: Path, facts: dict[str, Any]) -> None:
     """Write the weights of a filler for `load_filler`; ``facts``, such as what it learned from, are kept with them."""
     from mendem.priors.checkpoint import write
 
-    write(filler.network, path, {"widen": list(filler.widen), **facts})
+    write(filler.network, path, {"widen": list(filler.widen), "share": list(filler.share), **facts})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from mendem.priors.wedge_inputs import SLAB, inputs_of, setting_of
-from mendem.priors.wedge_network import answer
+from mendem.priors.wedge_filler import answers
+from mendem.priors.wedge_inputs import SLAB, Inputs, inputs_of, setting_of
 from mendem.tomography.projector import Projector
 from mendem.tomography.sirt import Sirt
 from mendem.tomography.wedge import wedge_mask
 from mendem.training.wedge_draws import SIDE, Scheme, chosen_rows, draw, series
+from mendem.training.wedge_objective import wedge_errors
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,43 @@ def cases(templates: Path | None = None) -> list[Case]:
     return made
 
 
+def _there(truth: np.ndarray) -> np.ndarray:
+    """Where slices (n, Z, X) have more than 5 % of their largest value, and two pixels around that."""
+    from scipy import ndimage
+
+    some = np.abs(truth) > 0.05 * np.abs(truth).max()
+    return ndimage.binary_dilation(some, np.ones((1, 3, 3), bool), iterations=2)
+
+
+def _answered(
+    network: nn.Module, channels: torch.Tensor, descriptor: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation (n, Z, X) as the filler has them, on the CPU."""
+    device = next(network.parameters()).device
+    told = Inputs(channels.to(device), torch.ones(len(channels), 1, 1, device=device), descriptor.to(device))
+    mean, variance = deque(answers(network, told), maxlen=1).pop()
+    return mean.cpu(), variance.sqrt().cpu()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Part of the network's correction that is taken, and factor of its spread: isolated specimens, slabs."""
+
+    share: tuple[float, float] = (1.0, 1.0)
+    widen: tuple[float, float] = (1.0, 1.0)
+
+    def applied(self, slab: bool, tv: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Mean and standard deviation of a kind of specimen."""
+        return torch.lerp(tv, mean, self.share[slab]), self.widen[slab] * std
+
+
 @torch.inference_mode()
-def checked(network: nn.Module, made: list[Case]) -> dict[str, dict[str, float]]:
+def checked(network: nn.Module, made: list[Case], calibration: Calibration) -> dict[str, dict[str, float]]:
     """For each case the errors in the wedge (1: weighted back-projection), power, and coverage of 90 % intervals."""
     table = {}
     for case in made:
-        mean, log_variance = (x[:, 0] for x in answer(network, case.channels, case.descriptor))
-        std = (log_variance / 2).exp()
+        answered = _answered(network, case.channels, case.descriptor)
+        mean, std = calibration.applied(bool(case.descriptor[0, SLAB]), case.channels[:, -1], *answered)
         inside = ((case.truth - mean).abs() <= 1.645 * std)[torch.from_numpy(_there(case.truth.numpy()))]
         table[case.name] = {
             **case.others,
@@ -107,43 +139,51 @@ def checked(network: nn.Module, made: list[Case]) -> dict[str, dict[str, float]]
     return table
 
 
-#: Series whose spread is compared with the error, of each kind of specimen.
-CALIBRATED = 12
-
-
-def _there(truth: np.ndarray) -> np.ndarray:
-    """Where slices (n, Z, X) have more than 5 % of their largest value, and two pixels around that."""
-    from scipy import ndimage
-
-    some = np.abs(truth) > 0.05 * np.abs(truth).max()
-    return ndimage.binary_dilation(some, np.ones((1, 3, 3), bool), iterations=2)
+#: Series by which shares and spreads are calibrated, of each kind of specimen; shares that are tried.
+CALIBRATED, SHARES = 20, tuple(i / 20 for i in range(10, 24))
 
 
 @torch.inference_mode()
-def widening(network: nn.Module, recorded: list[np.ndarray], device: str = "cpu") -> list[float]:
-    """Factors of the predicted spread with which 90 % intervals hold 90 %: isolated specimens, slabs.
+def calibrated(network: nn.Module, recorded: list[np.ndarray]) -> Calibration:
+    """From series that are drawn anew, which no training has seen.
 
-    Counted where there is something, and within two pixels of it: what is empty is easy.
+    The share is the one with the smallest mean logarithm of the error in the wedge; the spread is such that 90 %
+    intervals hold 90 % where there is something, and within two pixels of it: what is empty is easy.
     """
     rng = np.random.default_rng(0xCA11)
-    ratios: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    while min(map(len, ratios)) < CALIBRATED:
+    seen: tuple[list[Any], list[Any]] = ([], [])
+    while min(map(len, seen)) < CALIBRATED:
         drawn = draw(rng, recorded)
-        kind = ratios[int(drawn.descriptor[0, SLAB])]
-        if len(kind) >= CALIBRATED:
-            continue
-        channels, descriptor = (torch.from_numpy(x.astype(np.float32)) for x in (drawn.channels, drawn.descriptor))
-        mean, log_variance = (x[:, 0].cpu() for x in answer(network, channels.to(device), descriptor.to(device)))
-        truth = drawn.truth.astype(np.float32)
-        off = np.abs(truth - mean.numpy()) / (log_variance / 2).exp().numpy()
-        kind.append(off[_there(truth)][::7])
-    return [float(np.quantile(np.concatenate(kind), 0.9) / 1.645) for kind in ratios]
+        kind = seen[int(drawn.descriptor[0, SLAB])]
+        if len(kind) < CALIBRATED:
+            channels, truth = (torch.from_numpy(x.astype(np.float32)) for x in (drawn.channels, drawn.truth))
+            answered = _answered(network, channels, torch.from_numpy(drawn.descriptor))
+            kind.append((channels[:, -1], truth, torch.from_numpy(drawn.wedge), *answered))
+    found = [_best(kind) for kind in seen]
+    return Calibration((found[0][0], found[1][0]), (found[0][1], found[1][1]))
+
+
+def _best(kind: list[Any]) -> tuple[float, float]:
+    """Share and widening of one kind of specimen."""
+    costs = []
+    for share in SHARES:
+        lost = [
+            wedge_errors(truth - torch.lerp(tv, mean, share), truth, wedge.expand(truth.shape))[0].mean()
+            for tv, truth, wedge, mean, _ in kind
+        ]
+        costs.append(float(torch.stack(lost).log().mean()))
+    share = SHARES[int(np.argmin(costs))]
+    off = [
+        ((truth - torch.lerp(tv, mean, share)).abs() / std).numpy()[_there(truth.numpy())][::7]
+        for tv, truth, _, mean, std in kind
+    ]
+    return share, float(np.quantile(np.concatenate(off), 0.9) / 1.645)
 
 
 def finish(network: nn.Module, recorded: list[np.ndarray], data: Path) -> dict[str, Any]:
-    """What the weights' header tells: the factors of the spread, and the table of the cases that no training reads."""
+    """What the weights' header tells: the calibration, and the table of the cases that no training reads."""
     templates = data / "density_templates_polnet"
-    device = str(next(network.parameters()).device)
-    table = checked(network, cases(templates if templates.is_dir() else None))
+    calibration = calibrated(network, recorded)
+    table = checked(network, cases(templates if templates.is_dir() else None), calibration)
     rounded = {case: {name: round(v, 4) for name, v in row.items()} for case, row in table.items()}
-    return {"widen": widening(network, recorded, device), "held out": rounded}
+    return {**asdict(calibration), "held out": rounded}

@@ -62,7 +62,7 @@ def untrained(filler: WedgeFiller, seed: int = 0) -> WedgeFiller:
     """The same with random weights: what it learns from one tomogram is then all that it knows."""
     torch.manual_seed(seed)
     config = filler.network.config
-    return replace(filler, network=WedgeNetwork(**config), name="self-supervised", widen=(1.0, 1.0))  # type: ignore
+    return replace(filler, network=WedgeNetwork(**config), name="self-supervised", widen=(1.0, 1.0), share=(1.0, 1.0))  # type: ignore
 
 
 def learn_from(
