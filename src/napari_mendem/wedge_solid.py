@@ -82,7 +82,7 @@ class SolidView:
         if "plane" in roles:
             corners = _halved(tilt_plane(series.true_angles[tilt], (GRID,) * 3))
             faces = np.array([[0, 1, 2], [0, 2, 3]])
-            self._surface("plane", f"{layer.name} · current tilt 3-D", corners, faces, drawing, CURRENT, 0.6)
+            self._surface("plane", f"{layer.name} · current tilt 3-D", corners, faces, drawing, CURRENT, 0.45)
 
     def _surface(
         self, role: str, name: str, vertices: np.ndarray, faces: np.ndarray, place: Place, colour: str, opacity: float

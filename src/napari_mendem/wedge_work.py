@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -78,8 +77,6 @@ class Answer:
         The image of a point, (z, x), `FINE` points per voxel; with its ``elongation`` and ``widths``.
     arcs
         What no tilt measures, as `mendem.tomography.directions.missing_arcs` has it.
-    seconds
-        Since the question was asked.
     """
 
     question: Question
@@ -91,7 +88,6 @@ class Answer:
     elongation: float
     widths: PointWidths
     arcs: tuple[tuple[float, float], ...]
-    seconds: float
 
     @property
     def missing_share(self) -> float:
@@ -121,7 +117,6 @@ class Work:
         from mendem.tomography.spectrum import log_power
         from mendem.tomography.wedge import slice_power, wedge_energy, wedge_mask
 
-        begun = time.monotonic()
         series = question.series
         angles = tuple(series.true_angles[tilt] for tilt in series.used)
         self._single = self._single or SingleSlice()
@@ -154,7 +149,6 @@ class Work:
             psf.elongation(angles),
             psf.point_widths(angles),
             missing_arcs(angles),
-            time.monotonic() - begun,
         )
 
     def _power(self, tomogram: Any, what: str, check: Callable[[], None]) -> np.ndarray:

@@ -251,7 +251,6 @@ class MissingWedgeWidget(Follows, QWidget):
         self.ui.stage.setText("computing…" if working else "")
 
     def _answered(self, answer: Answer) -> None:
-        self.ui.stage.setText(f"{answer.seconds:.2f} s")
         self.ui.missing.setText(wedge_words.missing(answer))
         self.ui.elongation.setText(wedge_words.elongation(answer))
         self.ui.energy.setText(wedge_words.energy(answer))

@@ -90,8 +90,8 @@ class MissingWedgeLayout(QObject):
             self.fourier,
             self.ray,
             self.point,
-            self.solid,
             self.live,
+            self.solid,
             self.restore,
             self.cancel,
             self.fill,
@@ -152,18 +152,16 @@ class MissingWedgeLayout(QObject):
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(4)
-        grid.addWidget(QLabel("Limit (°)"), 0, 0)
-        grid.addWidget(self.limit, 0, 1)
-        grid.addWidget(QLabel("Axis (°)"), 0, 2)
-        grid.addWidget(self.axis, 0, 3)
+        for number, (label, box) in enumerate((("Limit (°)", self.limit), ("Axis (°)", self.axis))):
+            grid.addWidget(QLabel(label), number, 0)
+            grid.addWidget(box, number, 1, 1, 2)
         for number, (label, slider, value) in enumerate(
-            (("Tilt", self.tilt, self.angle), ("Slice", self.row, self.row_number)), start=1
+            (("Tilt", self.tilt, self.angle), ("Slice", self.row, self.row_number)), start=2
         ):
             grid.addWidget(QLabel(label), number, 0)
-            grid.addWidget(slider, number, 1, 1, 2)
-            grid.addWidget(value, number, 3)
+            grid.addWidget(slider, number, 1)
+            grid.addWidget(value, number, 2)
         grid.setColumnStretch(1, 1)
-        grid.setColumnStretch(3, 1)
         return grid
 
     def _results(self) -> QFormLayout:
@@ -201,9 +199,9 @@ class MissingWedgeLayout(QObject):
             "Show in 3-D", "solid", "<qt>Tomogram and Fourier space beside each other, turned together.</qt>"
         )
         self.solid.setCheckable(True)
-        for number, widget in enumerate((self.fourier, self.ray, self.point, self.solid)):
-            grid.addWidget(widget, number // 2, number % 2)
-        grid.setColumnStretch(0, 1)
+        grid.addWidget(self.fourier, 0, 0, 1, 2)
+        grid.addWidget(self.ray, 1, 0)
+        grid.addWidget(self.point, 1, 1)
         return grid
 
     def _foot(self) -> QVBoxLayout:
@@ -216,6 +214,7 @@ class MissingWedgeLayout(QObject):
         live = QHBoxLayout()
         live.addWidget(self.live)
         live.addWidget(self.stage, 1)
+        live.addWidget(self.solid)
         self.restore = make_button(
             "Reconstruct slice", "restore", "<qt>By weighted back-projection; layers that were removed come back.</qt>"
         )
