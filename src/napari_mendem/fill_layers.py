@@ -183,6 +183,8 @@ class FilledLayers:
                 "color": [TILT_COLOURS[flag] for flag in flags],
             },
             size=0.01,
+            face_color="transparent",
+            border_color="transparent",
             visible=layer.visible,
             metadata={TOOL: True},
             scale=layer.scale,

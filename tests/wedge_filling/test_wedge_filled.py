@@ -232,6 +232,12 @@ def test_what_cannot_be_filled_is_said_in_one_sentence(changes, settings, said):
     assert "\n" not in str(error.value)
 
 
+def test_where_positivity_leaves_nothing_it_is_said_and_the_run_ends_well():
+    found = filled(series_of(), density=Density(contrast="dark", background=LEVEL))
+    assert not found.tomogram.data.any() and found.after.missing == 0 < found.after.area
+    assert any("choose the contrast" in note for note in found.notes)
+
+
 def test_a_constant_series_has_nothing_to_fill_from():
     series = series_of()
     flat = replace(series, image=series.image.with_data(np.full(series.image.shape, 7.0, np.float32)))

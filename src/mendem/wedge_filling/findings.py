@@ -13,7 +13,7 @@ import numpy as np
 
 from mendem.tomography.missing_tilts import GENERATED, Completion
 from mendem.tomography.raw_tilts import RawTilts
-from mendem.tomography.wedge import WedgeEnergy, slice_power, wedge_energy, wedge_mask
+from mendem.tomography.wedge import WedgeEnergy, share, slice_power, wedge_energy, wedge_mask
 from mendem.tomography.wedge_regions import wedge_regions
 from mendem.wedge_filling.pieces import FilledRows, Piece
 from mendem.wedge_filling.plan import WedgeFilling
@@ -107,13 +107,16 @@ class Findings:
         return wedge_regions(geometry.angles_deg, geometry.shape, geometry.shape[0])
 
     def energies(self) -> tuple[WedgeEnergy, WedgeEnergy] | None:
-        """In the missing wedge, of weighted back-projection and of what was filled; of the slices looked at."""
+        """In the missing wedge, of weighted back-projection and of what was filled; of the slices looked at.
+
+        None where no slice was looked at. Slices without any energy have none in the wedge.
+        """
         if not self._after:
             return None
         missing = wedge_mask(self.filling.geometry.angles_deg, self.filling.geometry.shape)
         before = np.stack([self.filling.back_projection(row) for row in self._after], axis=1)
         after = np.stack(list(self._after.values()), axis=1)
-        return wedge_energy(slice_power(before), missing), wedge_energy(slice_power(after), missing)
+        return _energy(before, missing), _energy(after, missing)
 
     def record(self, begun: float) -> dict[str, Any]:
         """The provenance at the end of a run that began at this time (`time.monotonic`)."""
@@ -130,3 +133,9 @@ class Findings:
             "seconds": round(time.monotonic() - begun, 3),
             "notes": list(self.filling.notes),
         }
+
+
+def _energy(slices: np.ndarray, missing: np.ndarray) -> WedgeEnergy:
+    if not np.ptp(slices) > 0:
+        return WedgeEnergy(0.0, 0.0, share(missing))
+    return wedge_energy(slice_power(slices), missing)
