@@ -16,7 +16,7 @@ TOGETHER = 8
 #: Iterations of the baseline SIRT: its error in the wedge hardly falls any more.
 SIRT_ITERATIONS = 30
 #: CPU seconds of learning from one series.
-LEARNING = 180.0
+LEARNING = 60.0
 
 
 @dataclass(frozen=True)
