@@ -136,7 +136,7 @@ class ThicknessField(QObject):
         self.number.setSpecialValueText("auto")
         self.number.setToolTip(
             "<qt>Extent along z, in voxels of the tomogram or as a length. With SIRT and TV everything in the specimen "
-            "must lie inside. Auto (0) is as thick as the tilts are wide: nothing is cut off, and it takes the longest.</qt>"
+            "must lie inside. Auto (0) is as thick as the tilts are wide: nothing is cut off, but it takes long.</qt>"
         )
         self.unit.setObjectName("thickness_unit")
         self.unit.setToolTip("<qt>Voxels, or nanometres where the pixel size is known.</qt>")
