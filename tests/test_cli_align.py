@@ -62,9 +62,10 @@ def test_the_alignment_is_written_as_imod_does_and_told_as_json(file, asked, tmp
 
 
 def test_nothing_is_overwritten_unless_told(file, asked, tmp_path, capsys):
-    # The angles beside the stack would be replaced by those of the alignment.
-    assert main(["align", str(file), str(tmp_path / "ts.xf")]) == BAD_INPUT
-    assert "ts.tlt exists" in capsys.readouterr().err and not asked and not (tmp_path / "ts.xf").exists()
+    # Angles of something else would be replaced by those of the alignment; the series' own are left as they are.
+    (tmp_path / "other.tlt").write_text("1\n2\n3\n")
+    assert main(["align", str(file), str(tmp_path / "other.xf")]) == BAD_INPUT
+    assert "other.tlt exists" in capsys.readouterr().err and not asked and not (tmp_path / "other.xf").exists()
     assert main(["align", str(file), str(tmp_path / "ts.xf"), "--overwrite"]) == DONE
     assert "-2.00 ± 0.1° from y; 0.00° was stated" in capsys.readouterr().out
 

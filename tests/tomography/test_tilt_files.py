@@ -205,10 +205,6 @@ def test_a_written_alignment_comes_back(tmp_path):
     assert again.notes == ("Angles from ts.tlt.", "Alignment from ts.xf.")
     with pytest.raises(MendemError, match="ts.xf exists"):
         write_alignment(tmp_path / "ts", tilts)
-    (tmp_path / "ts.xf").unlink()
-    with pytest.raises(MendemError, match="ts.tlt exists"):
-        write_alignment(tmp_path / "ts", tilts)
-    assert not (tmp_path / "ts.xf").exists()
     write_angles(tmp_path / "only.tlt", tilts)
     assert (tmp_path / "only.tlt").read_text() == "  -64.00\n  -34.00\n   -4.00\n   26.00\n   56.00\n"
 
@@ -330,3 +326,16 @@ def test_the_stack_stays_on_disk_where_it_is_large(tmp_path):
     tilts = read_tilt_series(path, tilts=ANGLES)
     assert not isinstance(tilts.image.data, np.ndarray)
     assert tilts.image.read(4, slice(0, 1), slice(0, 1)) == 16e6
+
+
+def test_a_list_of_the_same_angles_beside_an_alignment_is_left_as_it_is(tmp_path):
+    path = stack(tmp_path / "ts.mrc")
+    own = listed(tmp_path / "ts.tlt")
+    before = own.read_bytes()
+    tilts = read_tilt_series(path)
+    write_alignment(tmp_path / "ts.xf", tilts)
+    assert own.read_bytes() == before
+    (tmp_path / "ts.xf").unlink()
+    with pytest.raises(MendemError, match="ts.tlt exists"):
+        write_alignment(tmp_path / "ts.xf", tilts.with_angles([a + 1 for a in tilts.angles]))
+    assert not (tmp_path / "ts.xf").exists()

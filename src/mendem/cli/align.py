@@ -54,16 +54,15 @@ def run(chosen: argparse.Namespace) -> int:
     from mendem.cli.report import duration, print_json
     from mendem.cli.tilts import read_series
     from mendem.errors import Cancelled
-    from mendem.tomography.tilt_files import write_alignment
+    from mendem.tomography.tilt_files import alignment_files, write_alignment
 
-    stem, suffix = os.path.splitext(chosen.output)
-    if suffix.lower() != ".xf":
+    if os.path.splitext(chosen.output)[1].lower() != ".xf":
         raise MendemError(f"{chosen.output} must end in .xf; the angles are written beside it as .tlt")
-    written = [chosen.output, f"{stem}.tlt"]
+    series = read_series(chosen)
+    written = list(alignment_files(chosen.output, series))
     for path in written:
         if os.path.exists(path) and not chosen.overwrite:
             raise MendemError(f"{path} exists; give another name, or --overwrite to replace it")
-    series = read_series(chosen)
 
     from mendem.engine import Progress  # torch comes with it: after all that can be refused without
     from mendem.tomography.alignment import align

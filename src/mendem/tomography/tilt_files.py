@@ -133,14 +133,29 @@ def write_angles(path: Path, series: TiltSeries, overwrite: bool = False) -> Non
 def write_alignment(path: Path, series: TiltSeries, overwrite: bool = False) -> None:
     """Write IMOD's pair of files: ``<path>.xf`` and ``<path>.tlt``, in the order of the stack, excluded tilts included.
 
-    A suffix ``.xf`` or ``.tlt`` of ``path`` is not counted twice. Both are refused where one exists.
+    A suffix ``.xf`` or ``.tlt`` of ``path`` is not counted twice. Both are refused where one exists; but a ``.tlt``
+    that lists these angles already is left as it is.
     """
+    files = alignment_files(path, series)
+    if not overwrite:
+        refuse_existing(*files)
+    tilt_imod.write_xf(files[0], series.transforms, overwrite)
+    for angles in files[1:]:
+        write_angles(angles, series, overwrite)
+
+
+def alignment_files(path: Path, series: TiltSeries) -> tuple[str, ...]:
+    """What `write_alignment` writes: the ``.xf``, and the ``.tlt`` unless one with these angles lies there."""
     stem, suffix = os.path.splitext(os.fspath(path))
     stem = stem if suffix.lower() in (".xf", ".tlt") else os.fspath(path)
-    if not overwrite:
-        refuse_existing(f"{stem}.xf", f"{stem}.tlt")
-    tilt_imod.write_xf(f"{stem}.xf", series.transforms, overwrite)
-    write_angles(f"{stem}.tlt", series, overwrite)
+    try:
+        listed = tilt_angles.read(f"{stem}.tlt").angles
+    except MendemError:
+        listed = ()
+    same = len(listed) == series.count and all(
+        abs(a - b) < 0.005 for a, b in zip(listed, series.true_angles, strict=True)
+    )
+    return (f"{stem}.xf",) if same else (f"{stem}.xf", f"{stem}.tlt")
 
 
 def as_tilts(image: Image, stated: VoxelSize | None) -> Image:

@@ -124,17 +124,20 @@ class AlignWidget(TiltDock):
 
     def save_to(self, path: str, overwrite: bool = False) -> None:
         """Write the proposed alignment, or that of the layer: ``.xf`` and ``.tlt``."""
-        from mendem.tomography.tilt_files import write_alignment
+        from mendem.tomography.tilt_files import alignment_files, write_alignment
 
         try:
-            write_alignment(path, self.proposal() or self.input.series(), overwrite)
+            series = self.proposal() or self.input.series()
+            files = alignment_files(path, series)
+            write_alignment(path, series, overwrite)
         except MendemError as error:
             self._refuse(str(error))
             return
-        stem = os.path.splitext(path)[0]
-        self.ui.say(f"Written: {stem}.xf and {os.path.basename(stem)}.tlt.")
+        self.ui.say(f"Written: {' and '.join(files)}.")
 
     def _ask_for_file(self) -> None:
+        from mendem.tomography.tilt_files import alignment_files
+
         layer = self.input.layer
         if layer is None:
             return
@@ -143,8 +146,8 @@ class AlignWidget(TiltDock):
         path, _ = QFileDialog.getSaveFileName(self, "Alignment", f"{stem}.xf", "IMOD (*.xf)", options=options)
         if not path:
             return
-        stem = path.removesuffix(".xf")
-        there = [name for name in (f"{stem}.xf", f"{stem}.tlt") if os.path.exists(name)]
+        files = alignment_files(path, self.proposal() or self.input.series())
+        there = [name for name in files if os.path.exists(name)]
         if there:
             names = " and ".join(os.path.basename(name) for name in there)
             answer = QMessageBox.question(self, "Alignment", f"Replace {names}?")
