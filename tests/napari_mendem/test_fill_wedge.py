@@ -21,6 +21,7 @@ from napari_mendem.layers import PREVIEW, TOOL
 from napari_mendem.preferences import Preferences
 from napari_mendem.tilt_layers import layer_of, series_of
 from napari_mendem.widgets import fill_wedge
+from napari_mendem.widgets.missing_wedge import MissingWedgeWidget
 
 ANGLES = tuple(float(a) for a in range(-60, 61, 6))
 DEPTH, ROWS, WIDTH = 20, 6, 32
@@ -214,6 +215,17 @@ def test_scripts_find_the_parts_by_name(viewer, layer, make):
     assert widget.findChild(QCheckBox, "live") is widget.ui.live
     widget.resize(300, 700)
     assert widget.minimumSizeHint().width() <= 300
+
+
+def test_the_missing_wedge_dock_tells_the_energy_before_and_after(viewer, layer, make, wait, qtbot):
+    run(make(viewer), wait)
+    dock = MissingWedgeWidget(viewer)
+    qtbot.addWidget(dock)
+    dock.ui.input.choice.choose(layer)
+    result = viewer.layers["ts · fill wedge"]
+    dock.ui.tomogram.choose(result)
+    before = result.metadata["mendem"]["energy_in_wedge"]["back_projection"]["missing"]
+    wait(lambda: f"({100 * before:.1f} % before it was filled)" in dock.ui.energy.text().replace("\u00a0", " "), 60)
 
 
 def test_marks_are_not_offered_as_tilt_series(viewer, layer, make, wait):

@@ -77,3 +77,4 @@ def test_a_completed_series_keeps_what_is_known_of_measured_tilts() -> None:
     assert whole.dose == (0, 5, 3, 1, 2, 4, 0, 0)
     assert whole.distortions is not None and whole.distortions[0] == ((1, 0), (0, 1))
     assert whole.distortions[1] == ((1.01, 0), (0, 1)) and whole.order is None
+    assert whole.notes == ("3 tilts of this stack were generated, not measured.",)

@@ -11,6 +11,7 @@ import numpy as np
 from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
 from mendem.io import tilt_angles, tilt_aretomo, tilt_header, tilt_imod, tilt_mdoc
+from mendem.tomography.missing_tilts import EXCLUDED, GENERATED, said_of
 
 #: An .mdoc belongs to angles that it differs from by no more than this (degrees), an offset left aside.
 SAME_ANGLE = 1.5
@@ -206,10 +207,9 @@ def take_record(found: Gathered) -> None:
     if found.angles is None:
         found.take_angles([float(tilt["angle"]) for tilt in known], "the record of mendem in the stack")
     flags = [tilt["flag"] for tilt in known]
-    excluded = tuple(i for i, flag in enumerate(flags) if flag == "excluded")
+    excluded = tuple(i for i, flag in enumerate(flags) if flag == EXCLUDED)
     found.excluded = (*found.excluded, *excluded)
-    if generated := flags.count("generated"):
-        found.notes.append(f"{many(generated, 'tilt')} of this stack were generated, not measured.")
+    found.notes += said_of(flags.count(GENERATED))
     if excluded:
         found.notes.append(f"Excluded before tilts were generated: {', '.join(map(str, excluded))}.")
 

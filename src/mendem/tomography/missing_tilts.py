@@ -130,4 +130,13 @@ class Completion:
             order=None,
             distortions=chosen(series.distortions, identity),
             x_tilts=chosen(series.x_tilts, 0.0),
+            notes=(*series.notes, *said_of(self.flags.count(GENERATED))),
         )
+
+
+def said_of(generated: int) -> tuple[str, ...]:
+    """What is to be known of a stack that has so many generated tilts, in sentences."""
+    if not generated:
+        return ()
+    many = "1 tilt of this stack was" if generated == 1 else f"{generated} tilts of this stack were"
+    return (f"{many} generated, not measured.",)

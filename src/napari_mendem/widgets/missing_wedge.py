@@ -253,7 +253,9 @@ class MissingWedgeWidget(Follows, QWidget):
     def _answered(self, answer: Answer) -> None:
         self.ui.missing.setText(wedge_words.missing(answer))
         self.ui.elongation.setText(wedge_words.elongation(answer))
-        self.ui.energy.setText(wedge_words.energy(answer))
+        tomogram = self.ui.tomogram.layer
+        record = None if tomogram is None else tomogram.metadata.get("mendem")
+        self.ui.energy.setText(wedge_words.energy(answer, record))
         self._answer = answer
         self._draw()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_mendem.wedge_work import Answer
@@ -22,11 +22,13 @@ def elongation(answer: Answer) -> str:
     return f"{long} along z{half}"
 
 
-def energy(answer: Answer) -> str:
-    """How much of the energy lies in the wedge."""
+def energy(answer: Answer, record: dict[str, Any] | None = None) -> str:
+    """How much of the energy lies in the wedge; of a tomogram whose wedge was filled (its provenance), before too."""
     found = answer.energy
     if not answer.arcs:
         return "nothing is missing"
     if found is None:
         return "no energy: the image is constant"
-    return f"{100 * found.missing:.1f} % of energy, whitened {100 * found.whitened:.1f} %"
+    filled = (record or {}).get("energy_in_wedge")
+    before = f" ({100 * filled['back_projection']['missing']:.1f} % before it was filled)" if filled else ""
+    return f"{100 * found.missing:.1f} % of energy{before}, whitened {100 * found.whitened:.1f} %"
