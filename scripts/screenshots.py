@@ -3,7 +3,7 @@
 xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/screenshots.py [NAME …]
 
 With names, only the scenes of those names: denoise, deblur, superres, inpaint, mend, compare, isotropic,
-align, reconstruct, missing_wedge.
+align, reconstruct, missing_wedge, fill_wedge.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from napari_mendem.widgets.align import AlignWidget
 from napari_mendem.widgets.compare import CompareWidget
 from napari_mendem.widgets.deblur import DeblurWidget
 from napari_mendem.widgets.denoise import DenoiseWidget
+from napari_mendem.widgets.fill_wedge import FillWedgeWidget
 from napari_mendem.widgets.inpaint import InpaintWidget
 from napari_mendem.widgets.isotropic import IsotropicWidget
 from napari_mendem.widgets.mend import MendWidget
@@ -406,7 +407,22 @@ def missing_wedge() -> None:
     scene.close()
 
 
-PICTURED = (denoise, deblur, superres, inpaint, mend, compare, isotropic, align, reconstruct, missing_wedge)
+def fill_wedge() -> None:
+    scene = Scene(samples.particles)
+    viewer, layer = scene.viewer, scene.image
+    shifts = layer.metadata["truth"]["shifts_px"]
+    layer.metadata = {**layer.metadata, "tilts": {**layer.metadata["tilts"], "shifts_px": shifts, "aligned": True}}
+    widget = scene.dock(FillWedgeWidget)
+    widget.thickness.setValue(viewer.layers[0].data.shape[0])
+    viewer.dims.set_point(0, layer.data.shape[0] // 2)
+    widget.ui.live.setChecked(True)
+    spin_for(0.5)
+    spin(lambda: not widget.live.newest.busy)
+    scene.shot("fill-wedge-live")
+    scene.close()
+
+
+PICTURED = (denoise, deblur, superres, inpaint, mend, compare, isotropic, align, reconstruct, missing_wedge, fill_wedge)
 SCENES = {f.__name__: f for f in PICTURED}
 
 if __name__ == "__main__":
