@@ -166,7 +166,7 @@ def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, de
         _say_errors(facts.get("errors", {}))
         use = "put it into models/em-noise as noise.safetensors"
     elif "tilts" in recipe:
-        use = "put it into models/wedge-tilts"
+        use = "put it into models/wedge-tilts as tilts.safetensors"
     elif "wedge" in recipe:
         _say_wedge(facts.get("held out", {}))
         use = "put it into models/wedge-volume as wedge.safetensors"

@@ -28,12 +28,12 @@ def models_folder() -> Path:
     return Path(__file__).parent.parent / "models"
 
 
-def find(name: str) -> Path:
-    """The weights of a shipped prior, or of a path to a ``.safetensors`` file."""
-    path = Path(name) if name.endswith(".safetensors") else models_folder() / name / "weights.safetensors"
+def find(name: str, file: str = "weights.safetensors") -> Path:
+    """The weights of a shipped prior, or of a path to a ``.safetensors`` file; other networks have another ``file``."""
+    path = Path(name) if name.endswith(".safetensors") else models_folder() / name / file
     if path.is_file():
         return path
-    shipped = sorted(p.parent.name for p in models_folder().glob("*/weights.safetensors"))
+    shipped = sorted(p.parent.name for p in models_folder().glob(f"*/{file}"))
     raise MendemError(
         f"{name}: no such prior; use one of {', '.join(shipped) or '(none is installed)'} or a .safetensors file"
     )

@@ -15,6 +15,8 @@ from mendem.priors.solver import chain, noise_levels
 from mendem.priors.tilt_network import RESIDUAL, TiltNetwork, network_input, units
 from mendem.tomography.tilt_road_frames import Context, Frames, mirrored_back, padded
 
+#: Name of the weights in the folder of a shipped network: it is no prior, and none that lists priors shall find it.
+FILE = "tilts.safetensors"
 #: Steps of a sample, noise level of the first over the largest predicted spread, and of the last.
 STEPS, START_OVER_SPREAD, END_LEVEL = 6, 4.0, 0.02
 #: Contexts that are asked about together, for each million pixels.
@@ -105,6 +107,6 @@ class TiltPrior:
 @lru_cache(maxsize=2)
 def load_tilt_prior(name: str, device: str) -> TiltPrior:
     """A shipped network by the name of its folder, or one in a ``.safetensors`` file."""
-    path = find(name)
+    path = find(name, FILE)
     network = load_network(TiltNetwork, path).to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TiltPrior(network, float(read_facts(path).get("spread", 1.0)), name, device)

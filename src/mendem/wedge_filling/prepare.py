@@ -74,12 +74,13 @@ def prepare(
     return VolumeRoad(*common, choice.found, (*notes, *choice.notes), choice.filler)
 
 
-def installed(prior: str) -> bool:
-    """Whether the weights of a prior are there."""
+def installed(network: str) -> bool:
+    """Whether the weights of a network that generates tilts are there."""
     from mendem.priors.checkpoint import find
+    from mendem.priors.tilt_prior import FILE
 
     try:
-        find(prior)
+        find(network, FILE)
     except MendemError:
         return False
     return True
