@@ -53,11 +53,19 @@ def file_of_series(series: TiltSeries, tilts: str | None = None) -> SeriesFile |
 
 def as_python(request: TomogramRequest, layer_name: str, tilts: str | None = None) -> str:
     """Python that computes the same volume; a series that is in no file is taken from the viewer."""
-    known = file_of_series(request.series, tilts)
-    lines = ["import mendem"]
     settings = _settings(request)
-    if "density" in settings:
-        lines += ["from mendem.tomography.density import Density"]
+    lines = python_of_series(request.series, layer_name, tilts, "density" in settings)
+    method = f"mendem.{type(request.method).__name__}({arguments(changed(request.method))})"
+    call = ["series", method, *(f"{name}={text}" for name, text in settings.items())]
+    lines += [f"tomogram = mendem.reconstruct({', '.join(call)})"]
+    lines += [f"mendem.write({_result_name(request)!r}, tomogram)"]
+    return "\n".join(lines) + "\n"
+
+
+def python_of_series(series: TiltSeries, layer_name: str, tilts: str | None, density: bool) -> list[str]:
+    """Lines of Python that import what is needed and read a series; from the viewer where it is in no file."""
+    known = file_of_series(series, tilts)
+    lines = ["import mendem", *(["from mendem.tomography.density import Density"] if density else [])]
     if known is None:
         lines += ["from napari_mendem.tilt_layers import series_of"]
         read = f"series_of(viewer.layers[{layer_name!r}])"
@@ -65,13 +73,32 @@ def as_python(request: TomogramRequest, layer_name: str, tilts: str | None = Non
         given = {f.name: getattr(known, f.name) for f in fields(known)[1:] if getattr(known, f.name) != f.default}
         voxel = given.pop("voxel_size", None)
         words = [f"{name}={value!r}" for name, value in given.items()]
-        words += [] if voxel is None else [f"voxel_size={_voxel(voxel)}"]
+        words += [] if voxel is None else [f"voxel_size={voxel_python(voxel)}"]
         read = f"mendem.read_tilt_series({', '.join([repr(known.path), *words])})"
-    method = f"mendem.{type(request.method).__name__}({arguments(changed(request.method))})"
-    call = ["series", method, *(f"{name}={text}" for name, text in settings.items())]
-    lines += ["", f"series = {read}", f"tomogram = mendem.reconstruct({', '.join(call)})"]
-    lines += [f"mendem.write({_result_name(request)!r}, tomogram)"]
-    return "\n".join(lines) + "\n"
+    return [*lines, "", f"series = {read}"]
+
+
+def command_of_series(series: TiltSeries, tilts: str | None, command: str, result: str) -> list[str]:
+    """Words of a command line that name a series and where the result goes.
+
+    Raises
+    ------
+    MendemError
+        A series that is in no file, or that was changed since.
+    """
+    known = file_of_series(series, tilts)
+    if known is None:
+        raise MendemError(
+            f"{series.name} is not in a file with these tilts: save the stack and its alignment under one "
+            "name, open it, and copy again; or copy as Python"
+        )
+    parts = ["mendem", command, known.path, result]
+    parts += [] if known.tilts is None else ["--tilts", os.path.abspath(known.tilts)]
+    parts += ["--exclude", ",".join(map(str, known.exclude))] if known.exclude else []
+    parts += [] if known.axis_angle is None else [f"--axis-angle={known.axis_angle:.10g}"]
+    parts += [f"--offset={known.offset:.10g}"] if known.offset else []
+    parts += [] if known.voxel_size is None else ["--voxel-size", voxel_text(known.voxel_size)]
+    return parts
 
 
 def as_command(request: TomogramRequest, tilts: str | None = None) -> str:
@@ -82,38 +109,31 @@ def as_command(request: TomogramRequest, tilts: str | None = None) -> str:
     MendemError
         A series that is in no file, or that was changed since.
     """
-    known = file_of_series(request.series, tilts)
-    if known is None:
-        raise MendemError(
-            f"{request.series.name} is not in a file with these tilts: save the stack and its alignment under one "
-            "name, open it, and copy again; or copy as Python"
-        )
-    parts = ["mendem", "reconstruct", known.path, _result_name(request)]
-    parts += [] if known.tilts is None else ["--tilts", os.path.abspath(known.tilts)]
-    parts += ["--exclude", ",".join(map(str, known.exclude))] if known.exclude else []
-    parts += [] if known.axis_angle is None else [f"--axis-angle={known.axis_angle:.10g}"]
-    parts += [f"--offset={known.offset:.10g}"] if known.offset else []
-    parts += [] if known.voxel_size is None else ["--voxel-size", voxel_text(known.voxel_size)]
+    parts = command_of_series(request.series, tilts, "reconstruct", _result_name(request))
     name = type(request.method).__name__.lower()
     parts += [] if name == "wbp" else ["--method", name]
     for declared in (request.method, request.density):
         for field, value in changed(declared).items():
-            parts += _option(field, value)
-    if isinstance(request.thickness, VoxelSize):
-        parts += ["--thickness", voxel_text(request.thickness)]
-    elif request.thickness is not None:
-        parts += ["--thickness", str(request.thickness)]
-    parts += _option("binning", request.binning) if request.binning != 1 else []
+            parts += option(field, value)
+    parts += thickness_option(request.thickness)
+    parts += option("binning", request.binning) if request.binning != 1 else []
     parts += [] if request.surroundings else ["--no-surroundings"]
-    parts += _option("device", request.device) if request.device != "auto" else []
+    parts += option("device", request.device) if request.device != "auto" else []
     return shlex.join(parts)
+
+
+def thickness_option(thickness: int | VoxelSize | None) -> list[str]:
+    """Words of a command line that say how thick a tomogram is."""
+    if thickness is None:
+        return []
+    return ["--thickness", voxel_text(thickness) if isinstance(thickness, VoxelSize) else str(thickness)]
 
 
 def _settings(request: TomogramRequest) -> dict[str, str]:
     """The keywords of `mendem.reconstruct` that are not at their defaults, as text."""
     found = {}
     if isinstance(request.thickness, VoxelSize):
-        found["thickness"] = _voxel(request.thickness)
+        found["thickness"] = voxel_python(request.thickness)
     elif request.thickness is not None:
         found["thickness"] = repr(request.thickness)
     density = changed(request.density)
@@ -123,11 +143,13 @@ def _settings(request: TomogramRequest) -> dict[str, str]:
     return found | {name: repr(getattr(request, name)) for name, v in plain.items() if getattr(request, name) != v}
 
 
-def _voxel(size: VoxelSize) -> str:
+def voxel_python(size: VoxelSize) -> str:
+    """A voxel size in Python."""
     return f"mendem.VoxelSize({tuple(v if v is None else float(v) for v in size.values)!r}, {size.unit!r})"
 
 
-def _option(name: str, value: Any) -> list[str]:
+def option(name: str, value: Any) -> list[str]:
+    """An option of a command with its value."""
     flag = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{'' if value else 'no-'}{flag}"]
@@ -136,5 +158,9 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def _result_name(request: TomogramRequest) -> str:
-    stem = os.path.splitext(os.path.basename(request.series.image.source.rstrip("/")))[0]
-    return f"{stem.replace(' ', '_')}_reconstruct.mrc"
+    return f"{stem_of(request.series)}_reconstruct.mrc"
+
+
+def stem_of(series: TiltSeries) -> str:
+    """What the names of results of a series begin with."""
+    return os.path.splitext(os.path.basename(series.image.source.rstrip("/")))[0].replace(" ", "_")

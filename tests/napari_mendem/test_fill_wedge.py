@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from napari.layers import Labels, Points
-from qtpy.QtWidgets import QCheckBox, QPushButton
+from napari.layers._source import layer_source
+from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 
 import mendem
+from mendem.cli import main
+from mendem.io.tilt_angles import write as write_list
 from mendem.tomography.filler import Filled, TvFiller
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.phantom import ellipse_phantom
 from mendem.tomography.tilt_road import GeneratedTilts
 from mendem.tomography.tilt_series import TiltSeries
 from mendem.wedge_filling import volume_road
+from napari_mendem import readers
 from napari_mendem.layers import PREVIEW, TOOL
 from napari_mendem.preferences import Preferences
 from napari_mendem.tilt_layers import layer_of, series_of
@@ -226,6 +231,30 @@ def test_the_missing_wedge_dock_tells_the_energy_before_and_after(viewer, layer,
     dock.ui.tomogram.choose(result)
     before = result.metadata["mendem"]["energy_in_wedge"]["back_projection"]["missing"]
     wait(lambda: f"({100 * before:.1f} % before it was filled)" in dock.ui.energy.text().replace("\u00a0", " "), 60)
+
+
+def test_what_is_copied_fills_the_same(viewer, make, wait, tmp_path, series, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mendem.write(tmp_path / "ts.mrc", series.image)
+    write_list(tmp_path / "ts.tlt", ANGLES)
+    data, kwargs, _ = readers.read(str(tmp_path / "ts.mrc"))[0]
+    kwargs["metadata"]["tilts"]["excluded"] = (0, 20)
+    with layer_source(path=str(tmp_path / "ts.mrc")):
+        viewer.add_image(data, name="ts", **kwargs)
+    widget = make(viewer)
+    widget.density.set(background=50.0)
+    widget.parameters.set(specimen="isolated")
+    widget.thickness.setValue(mendem.VoxelSize((40.0,), "nm"))
+    run(widget, wait)
+    volume, stack = viewer.layers["ts · fill wedge"].data, viewer.layers["ts · fill wedge tilts"].data
+    widget.copy_python.click()
+    exec(QApplication.clipboard().text(), {})
+    np.testing.assert_array_equal(mendem.read("ts_filled.mrc").data, volume)
+    np.testing.assert_array_equal(mendem.read("ts_completed.mrc").data, stack)
+    widget.copy_command.click()
+    assert main([*shlex.split(QApplication.clipboard().text())[1:], "--overwrite", "--json"]) == 0
+    np.testing.assert_array_equal(mendem.read("ts_filled.mrc").data, volume)
+    np.testing.assert_array_equal(mendem.read("ts_completed.mrc").data, stack)
 
 
 def test_marks_are_not_offered_as_tilt_series(viewer, layer, make, wait):

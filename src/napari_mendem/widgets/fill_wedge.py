@@ -10,6 +10,7 @@ from mendem.errors import MendemError
 from mendem.tomography.density import Density
 from mendem.tomography.extent import voxel_size_of
 from mendem.wedge_filling.parameters import FillWedge
+from napari_mendem import fill_script as script
 from napari_mendem.fill_adapt import AdaptJob
 from napari_mendem.fill_jobs import FilledSlice, FillJob
 from napari_mendem.fill_layers import FilledLayers
@@ -46,6 +47,10 @@ class FillWedgeWidget(TiltDock):
         tip = "Let the network learn from this series, until Cancel or for ten minutes; it is taken where it is better."
         self.adapt_button = make_button("Adapt to this tomogram", "adapt", f"<qt>{tip}</qt>")
         self.adapt_button.clicked.connect(self.adapt)
+        self.copy_python = make_button("Copy as Python", "copy_python", "Python that fills the same")
+        self.copy_command = make_button("Copy as command", "copy_command", "A command line that fills the same")
+        self.copy_python.clicked.connect(lambda: self._copy(as_python=True))
+        self.copy_command.clicked.connect(lambda: self._copy(as_python=False))
         self.ui.waiting += [self.input.choice, self.input.angles, self.adapt_button]
         self.ui.cost.setToolTip("<qt>Memory of the results.</qt>")
         self._lay_out()
@@ -136,6 +141,17 @@ class FillWedgeWidget(TiltDock):
             said += f"{generated} tilts were generated; the measured ones are kept bit for bit. "
         self.errand.say(f"{said}It took {words.duration(record['seconds'])}.")
         self.ui.say("\n".join(record["notes"]))
+
+    def _copy(self, as_python: bool) -> None:
+        try:
+            request, layer = self.request(), self.input.layer
+            assert layer is not None
+            if as_python:
+                self._to_clipboard(script.as_python(request, layer.name, self.input.file), "Python")
+            else:
+                self._to_clipboard(script.as_command(request, self.input.file), "a command line")
+        except MendemError as error:
+            self._refuse(str(error))
 
     # Between fields, preview and messages.
 
@@ -228,10 +244,11 @@ class FillWedgeWidget(TiltDock):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scrolled(inner), 1)
-        outer.addLayout(self.ui.lay_out(side_by_side(self.adapt_button)))
+        outer.addLayout(self.ui.lay_out(self.adapt_button, side_by_side(self.copy_python, self.copy_command)))
         order = [self.input.choice, self.input.angles, *self.row.parts, *self.parameters.in_order]
         order += [*self.thickness.parts, *self.density.in_order, self.device]
-        tab_through(*order, self.ui.live, self.ui.restore, self.ui.cancel, self.adapt_button)
+        order += [self.ui.live, self.ui.restore, self.ui.cancel, self.adapt_button, self.copy_python, self.copy_command]
+        tab_through(*order)
 
 
 def about_missing(request: FillRequest) -> str:
