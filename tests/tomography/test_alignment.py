@@ -76,7 +76,7 @@ def test_a_slab_comes_back_as_well():
     assert not found.checks.isolated
     assert apart(found.series, truth) < 0.3
     assert abs(found.series.axis_angle - AXIS_ERROR) < 0.2
-    assert found.checks.mass is None and found.checks.centre is None
+    assert found.checks.mass is None and found.checks.centre is None and found.axis_std_deg is None
 
 
 def test_what_the_data_leave_open_is_as_large_as_the_errors(isolated, found):

@@ -46,7 +46,8 @@ class Alignment:
         (tilts, 2): what the data leave open of each shift, raw pixels along and across the axis. Of the noise alone:
         a specimen that moves or shrinks adds to it.
     axis_std_deg
-        The same of the tilt axis; None where it was not looked for.
+        The same of the tilt axis of an isolated object. None where it was not looked for, and for a slab, whose axis
+        is off by far more than the noise makes it: by what enters and leaves the view.
     """
 
     series: TiltSeries
@@ -138,7 +139,7 @@ def align(
         aligned = replace(aligned, notes=(*series.notes, _said(tilts.isolated, axis, turned), *checks.sentences))
     progress(1.0)
     thickness = None if search.depth is None else search.depth * float(tilts.factor)
-    axis_std = math.degrees(step.turn_std) if axis else None
+    axis_std = math.degrees(step.turn_std) if axis and tilts.isolated else None
     return Alignment(aligned, checks, thickness, _stds(step, tilts.factor), axis_std)
 
 
