@@ -163,7 +163,7 @@ def page(result: dict) -> list[str]:
         by = {m: [r for r in some if r["method"] == m] for m in methods}
         lines.append((kind, tilts, noise, *(_mean(by[m], "error") for m in methods)))
         powers.append((kind, tilts, noise, *(_mean(by[m], "power") for m in methods)))
-        reaches.append((kind, tilts, noise, *(f"{_mean(by[m], 'reach') or 0:.3f}" for m in methods)))
+        reaches.append((kind, tilts, noise, *(f"{_mean(by[m], 'reach') or 0:.3f}" if by[m] else "–" for m in methods)))
     head = ("specimen", "tilts", "noise", *methods)
     slopes = [
         (m, *(f"{r['slope']:.2f} ± {r['standard error']:.2f}" for r in result["slopes"] if r["method"] == m))
@@ -180,8 +180,8 @@ def page(result: dict) -> list[str]:
         "specimens. *Nearest tilt*: SIRT after each missing tilt was taken from its nearest neighbour, from behind too "
         "where that is nearer. *Tilt road*: SIRT of measured and generated tilts. *Self-supervised*: the network of "
         "the volume road, learning from random weights from this series alone, turned and tilted again (IsoNet, "
-        "DeepDeWedge), for three minutes of CPU; *adapted*: the same from its trained weights. Both only for one "
-        "specimen of each kind.",
+        "DeepDeWedge), for one minute of CPU; *adapted*: the same from its trained weights. Both only for the "
+        "macromolecules at 3 e/Å².",
         "### Error in the wedge, WBP = 1",
         table(head, lines),
         "### Power in the wedge over the truth's",
@@ -191,10 +191,10 @@ def page(result: dict) -> list[str]:
         "below 1/2.",
         table(head, reaches),
         "### Shapes of ellipsoids",
-        f"{ELLIPSOIDS * 5} ellipsoids of axial ratios (z to x) of 0.7 to 1.5, ±60°: regression of the ratio that is "
+        f"{ELLIPSOIDS * 5} ellipsoids of axial ratios (z to x) of 0.7 to 1.5, ±60°, 3 e/Å²: regression of the ratio that is "
         "seen (second moments of what is above half of the object's level) on the true one, and how much longer they "
         "look on average.",
-        table(("method", "slope, no noise", "slope, 3 e/Å²", "elongation, no noise", "elongation, 3 e/Å²"), slopes),
+        table(("method", "slope", "elongation"), slopes),
     ]
     return parts + _coverage(result)
 
