@@ -33,17 +33,20 @@ def draw_slices(kept: Path, target: Path) -> bool:
     for name, path in found.items():
         with np.load(path) as arrays:
             rows[name] = {key: arrays[key] for key in arrays.files}
-    columns = max(map(len, rows.values()))
+    titles = list(max(rows.values(), key=len))
     figure, axes = plt.subplots(
-        len(rows), columns, figsize=(2.3 * columns, 2.5 * len(rows)), squeeze=False, layout="constrained"
+        len(rows), len(titles), figsize=(2.3 * len(titles), 2.5 * len(rows)), squeeze=False, layout="constrained"
     )
     for line, (name, pictures) in enumerate(rows.items()):
         low, high = np.percentile(pictures["truth"], [0.5, 99.7])
-        for axis, (title, image) in zip(axes[line], pictures.items(), strict=False):
-            axis.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        for axis, title in zip(axes[line], titles, strict=True):
             axis.set(xticks=[], yticks=[])
             if not line:
                 axis.set_title(title, fontsize=10)
+            if title in pictures:
+                axis.imshow(pictures[title], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+            else:
+                axis.set_frame_on(False)
         axes[line, 0].set_ylabel(f"{name}, 3 e/Å²\nz", fontsize=9)
         axes[line, 0].set_xlabel("x", fontsize=9)
     target.parent.mkdir(parents=True, exist_ok=True)
