@@ -192,8 +192,8 @@ def page(result: dict) -> list[str]:
         table(head, reaches),
         "### Shapes of ellipsoids",
         f"{ELLIPSOIDS * 5} ellipsoids of axial ratios (z to x) of 0.7 to 1.5, ±60°, 3 e/Å²: regression of the ratio "
-        "that is seen (second moments of what is above half of the object's level) on the true one, and how much longer "
-        "they look on average.",
+        "that is seen (second moments of what is above half of the object's level) on the true one, and how much "
+        "longer they look on average.",
         table(("method", "slope", "elongation"), slopes),
     ]
     return parts + _coverage(result)
