@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
         "--axis",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="find the tilt axis too, from the stated one, within about 10 degrees (default yes)",
+        help="find the tilt axis too, from the stated one (default yes)",
     )
     group.add_argument(
         "--again",

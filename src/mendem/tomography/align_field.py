@@ -36,9 +36,10 @@ class Residual:
     explained
         (tilts, y, x): the mean of the specimen given all tilts, projected.
     left
-        (tilts, ky, u) complex: what remains of the data, whitened by the covariance, in units of the noise.
+        (tilts, ky, u) complex: the data less what was explained.
     power
-        Squares of ``left`` against the data, summed: -2 times the logarithm of the probability, but for a constant.
+        Products of the data and ``left``, over the variance of the noise: -2 times the logarithm of the probability,
+        but for what depends on the field alone.
     """
 
     explained: np.ndarray
@@ -93,7 +94,7 @@ class Field:
             for i, f in enumerate(self.frequencies)
             if f <= HIGHEST and float((np.abs(data[:, i]) ** 2).mean()) > 1.02 * self.noise
         ]
-        self._part_shape = count * width
+        self._size = count * width
         self._full: dict[int, np.ndarray] = {}
         self._factors: dict[int, tuple[np.ndarray, bool]] = {}
         for i in self.counted:
@@ -199,8 +200,7 @@ class Field:
         determinants = 0.0
         for i in self.counted:
             diagonal = np.diag(self._factors[i][0]).astype(np.float64)
-            size = self._part_shape
-            spread = 2 * np.log(diagonal).sum() + (size - len(diagonal)) * np.log(self.noise)
+            spread = 2 * np.log(diagonal).sum() + (self._size - len(diagonal)) * np.log(self.noise)
             determinants += self.weight(i) * self.noise * spread
         return -0.5 * (residual.power + determinants)
 

@@ -80,7 +80,7 @@ def align(
         "isolated": an object between empty sides, whole in all tilts. "slab": one that goes on beyond the view.
         "auto" tells it from the sides.
     axis
-        Whether the direction of the tilt axis is refined too, from what the series states, within about 10°.
+        Whether the direction of the tilt axis is refined too, from what the series states.
     again
         Refine a series that is aligned already; else it comes back as it is, with its checks.
     check
@@ -134,7 +134,7 @@ def align(
     transforms = series.transforms
     transforms[list(series.used)] = found
     aligned = series.with_transforms(transforms) if moves else series
-    checks = checks_of(series.used, angles, tilts, found, search.field)
+    checks = checks_of(series.used, angles, search.tilts, found, search.field)
     if moves:
         aligned = replace(aligned, notes=(*series.notes, _said(tilts.isolated, axis, turned), *checks.sentences))
     progress(1.0)
