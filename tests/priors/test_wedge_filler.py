@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from mendem.errors import Cancelled
+from mendem.priors.calibration import Curve
 from mendem.priors.wedge_filler import WedgeFiller, load_filler, save_filler
 from mendem.priors.wedge_inputs import HALO, setting_of, tv_of, view_of
 from mendem.priors.wedge_network import WedgeNetwork
@@ -18,10 +21,10 @@ GEOMETRY = SliceGeometry(tuple(range(-54, 67, 8)), (44, 52), 52)
 PHANTOM = EllipsePhantom((Ellipse(1.0, 2, -3, 12, 9), Ellipse(0.7, -9, 8, 5, 7, 20)))
 
 
-def network(trained: bool = True) -> WedgeNetwork:
+def network(trained: bool = True, passes: int = 2) -> WedgeNetwork:
     """Random weights; untrained ones answer with total variation."""
     torch.manual_seed(0)
-    made = WedgeNetwork((8, 16), (1, 1))
+    made = WedgeNetwork((8, 16), (1, 1), passes=passes)
     if trained:
         for p in made.parameters():
             p.data += 0.05 * torch.randn_like(p)
@@ -97,11 +100,22 @@ def test_of_a_slab_nothing_is_said_about_the_spread_beyond_the_view() -> None:
     assert np.isnan(std[..., : inner.start]).all() and np.isnan(std[..., inner.stop :]).all()
 
 
-def test_intervals_are_widened_by_the_factor_of_the_kind_of_specimen() -> None:
+def times(factor: float) -> Curve:
+    return Curve((0.0,), (math.log(factor),))
+
+
+def test_intervals_are_widened_as_the_kind_of_specimen_wants() -> None:
     data = series(1)
-    plain, wide = (last(WedgeFiller(network(), True, widen).for_series(data, GEOMETRY), data)[1]
-                   for widen in ((1.0, 9.0), (1.5, 9.0)))  # fmt: skip
+    plain, wide = (last(WedgeFiller(network(), True, spread).for_series(data, GEOMETRY), data)[1]
+                   for spread in (None, (times(1.5), times(9.0))))  # fmt: skip
     np.testing.assert_allclose(wide, 1.5 * plain, rtol=1e-5)
+
+
+def test_the_estimate_is_improved_in_as_many_passes_as_the_network_is_made_for() -> None:
+    data = torch.from_numpy(series(1))
+    once, twice = (list(WedgeFiller(network(passes=n), True).fill(data, GEOMETRY)) for n in (1, 2))
+    assert len(twice) == len(once) + 1
+    assert torch.equal(once[-2].mean, twice[-3].mean) and not torch.equal(twice[-3].mean, twice[-2].mean)
 
 
 def test_an_empty_slice_is_filled_with_nothing() -> None:
@@ -112,13 +126,14 @@ def test_an_empty_slice_is_filled_with_nothing() -> None:
 
 def test_a_filler_can_be_kept_and_used_again(tmp_path) -> None:
     data = series(1)
-    filler = WedgeFiller(network(), True, (1.25, 1.5))
+    filler = WedgeFiller(network(), True, (times(1.25), times(1.5)), (0.75, 1.0))
     save_filler(filler, tmp_path / "own" / "wedge.safetensors", {"learned_from": "series"})
     again = load_filler(True, tmp_path / "own" / "wedge.safetensors")
-    assert again.widen == (1.25, 1.5) and again.name == "own"
-    (mean, _), (kept, _) = (last(f.for_series(data, GEOMETRY), data) for f in (filler, again))
-    # Weights are kept as float16: 11 bits, where the network computes with 8.
-    np.testing.assert_allclose(kept, mean, atol=0.02 * mean.max())
+    assert again.share == (0.75, 1.0) and again.name == "own"
+    before, kept = (last(f.for_series(data, GEOMETRY), data) for f in (filler, again))
+    for a, b in zip(before, kept, strict=True):
+        # Weights are kept as float16: 11 bits, where the network computes with 8.
+        np.testing.assert_allclose(b, a, atol=0.02 * a.max())
 
 
 def test_it_stops_when_asked() -> None:

@@ -91,8 +91,13 @@ def read_calibration(stated: Any, where: str) -> Calibration:
     """The inverse of `Calibration.stated`; the identity for None, `MendemError` about ``where`` for nonsense."""
     if stated is None:
         return IDENTITY
+    return Calibration(*(read_curve(stated, name, where) for name in ("measured", "inferred")))
+
+
+def read_curve(stated: Any, name: str, where: str) -> Curve:
+    """The curve of a name among those that weights state; `MendemError` about ``where`` for nonsense."""
     try:
-        return Calibration(*(_curve(stated[name]) for name in ("measured", "inferred")))
+        return _curve(stated[name])
     except (TypeError, ValueError, KeyError) as error:
         raise MendemError(
             f"{where}: its calibration of the spread is not one; calibrate it again or take other weights"

@@ -142,12 +142,19 @@ def spread_and_error(
     return std, error, measured > 0
 
 
-def from_errors(std: np.ndarray, error: np.ndarray, knots: int = KNOTS) -> Curve:
-    """The map that makes the variance that of the errors in each of ``knots`` equal parts of the pixels."""
+def rms(ratio: np.ndarray) -> float:
+    """Factor that makes the variance right, from errors over predicted standard deviations."""
+    return float(np.sqrt(np.mean(ratio**2)))
+
+
+def from_errors(
+    std: np.ndarray, error: np.ndarray, knots: int = KNOTS, factor: Callable[[np.ndarray], float] = rms
+) -> Curve:
+    """The map that makes the spread right, by ``factor``, in each of ``knots`` equal parts of the pixels."""
     order = np.argsort(std, kind="stable")
     parts = [p for p in np.array_split(order, knots) if p.size]
     x = np.array([np.log(np.median(std[p])) for p in parts])
-    right = np.array([np.sqrt(np.mean((error[p] / std[p]) ** 2)) for p in parts])
+    right = np.array([factor(error[p] / std[p]) for p in parts])
     rising, first = np.unique(x, return_index=True)  # equal knots where all spreads are equal
     corrected = np.maximum.accumulate(rising + np.log(right[first]))
     return Curve(tuple(rising.tolist()), tuple((corrected - rising).tolist()))

@@ -3,45 +3,51 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from mendem.priors.wedge_filler import answers
-from mendem.priors.wedge_inputs import SLAB, Inputs, inputs_of, setting_of
+from mendem.priors.calibration import Curve
+from mendem.priors.wedge_filler import answers, stated
+from mendem.priors.wedge_inputs import SLAB, Inputs
+from mendem.priors.wedge_network import WedgeNetwork
 from mendem.tomography.projector import Projector
 from mendem.tomography.sirt import Sirt
-from mendem.tomography.wedge import wedge_mask
-from mendem.training.wedge_draws import SIDE, Scheme, chosen_rows, draw, series
-from mendem.training.wedge_objective import wedge_errors
+from mendem.training.calibrate import from_errors
+from mendem.training.wedge_draws import SIDE, Draws, Scheme, chosen_rows, draw, prepared, series
+from mendem.training.wedge_objective import agreement, wedge_errors
+from mendem.training.wedge_spool import Batch, mirrored
 
 
 @dataclass(frozen=True)
 class Case:
-    """Slices of one series: what the network reads, the truth, the wedge, and the errors of others in it."""
+    """Slices of series of one kind: as the network reads them, and SIRT of 30 iterations, (n, 1, Z, X) too."""
 
     name: str
-    channels: torch.Tensor
-    descriptor: torch.Tensor
-    truth: torch.Tensor
-    wedge: torch.Tensor
-    others: dict[str, float]
+    batch: Batch
+    sirt: Tensor
 
 
-def error(found: torch.Tensor, truth: torch.Tensor, wbp: torch.Tensor, wedge: torch.Tensor) -> float:
+def error(found: Tensor, truth: Tensor, wbp: Tensor, wedge: Tensor) -> float:
     """Squared error in the wedge, of all slices together, over that of weighted back-projection."""
     lost = [(torch.fft.fft2(x - truth).abs().square() * wedge).sum() for x in (found, wbp)]
     return float(lost[0] / lost[1])
 
 
-def power(found: torch.Tensor, truth: torch.Tensor, wedge: torch.Tensor) -> float:
+def power(found: Tensor, truth: Tensor, wedge: Tensor) -> float:
     """Power in the wedge over the truth's."""
     both = [(torch.fft.fft2(x).abs().square() * wedge).sum() for x in (found, truth)]
     return float(both[0] / both[1])
+
+
+def whole(drawn: Draws) -> Batch:
+    """All slices of a draw."""
+    parts = [mirrored(drawn, i, False, False, False) for i in range(len(drawn.truth))]
+    return Batch(*(torch.from_numpy(np.stack(values)) for values in zip(*parts, strict=True)))
 
 
 @torch.inference_mode()
@@ -50,140 +56,162 @@ def cases(templates: Path | None = None) -> list[Case]:
     from mendem.simulate import cell_volume, particle_volume
     from mendem.simulate.tilt_density import from_folder
 
-    made = []
-    particles = [np.asarray(particle_volume((SIDE,) * 3, 0.8, 70 + i).data) for i in range(3)]
-    kinds = [("particles", v, False) for v in particles]
+    kinds = {"particles": [np.asarray(particle_volume((SIDE,) * 3, 0.8, 70 + i).data) for i in range(3)]}
     if templates is not None:
         cell = cell_volume((64, 64, SIDE), 1.4, 71, from_folder(templates, 1.4))
         data = np.asarray(cell.data) - np.asarray(cell.data).mean(dtype=np.float64)
-        kinds.append(("cell", np.pad(data, ((16, 16), (0, 0), (0, 0))).astype(np.float32), True))
-    for noise, jitter in ((0.0, 0.0), (0.05, 0.0), (0.05, 0.4), (0.5, 0.0)):
-        for name, group in (("particles", [k for k in kinds if not k[2]]), ("cell", [k for k in kinds if k[2]])):
-            parts = []
-            for i, (_, volume, extended) in enumerate(group):
-                rng = np.random.default_rng(i)
-                angles = tuple(np.linspace(-60, 60, 41).tolist())
-                plan = Scheme(angles, angles, tuple((jitter * rng.standard_normal(41)).tolist()))
-                count = 4 if not extended else 8
-                sinograms, truth, geometry = series(
-                    rng, volume, extended, plan, chosen_rows(rng, volume, count), ideal=True
-                )
-                level = noise * float(sinograms.std())
-                sinograms = sinograms + level * torch.from_numpy(rng.standard_normal(sinograms.shape, np.float32))
-                projector = Projector(geometry)
-                told = inputs_of(projector, sinograms, setting_of(sinograms.numpy(), extended))
-                middle = sinograms[:, sinograms.shape[1] // 2].contiguous()
-                *_, sirt = Sirt(iterations=30, positive=not extended).iterates(projector, middle)
-                view = slice(None) if not extended else slice((geometry.shape[1] - SIDE) // 2, None)
-                sirt = sirt[..., view][..., :SIDE]
-                parts.append((told.channels, told.descriptor, truth / told.gain, sirt / told.gain))
-            if not parts:
-                continue
-            channels, descriptor, truth, sirt = (torch.cat(p) for p in zip(*parts, strict=True))
-            wedge = torch.from_numpy(np.fft.ifftshift(wedge_mask(angles, (SIDE, SIDE))))
-            wbp = channels[:, 1]
-            others = {
-                "sirt": error(sirt, truth, wbp, wedge),
-                "tv": error(channels[:, -1], truth, wbp, wedge),
-                "tv power": power(channels[:, -1], truth, wedge),
-            }
-            label = f"{name}, noise {noise:g}, jitter {jitter:g}"
-            made.append(Case(label, channels, descriptor, truth, wedge, others))
-    return made
+        kinds["cell"] = [np.pad(data, ((16, 16), (0, 0), (0, 0))).astype(np.float32)]
+    return [
+        _case(f"{name}, noise {noise:g}, jitter {jitter:g}", volumes, name == "cell", noise, jitter)
+        for noise, jitter in ((0.0, 0.0), (0.05, 0.0), (0.05, 0.4), (0.5, 0.0))
+        for name, volumes in kinds.items()
+    ]
+
+
+def _case(name: str, volumes: list[np.ndarray], extended: bool, noise: float, jitter: float) -> Case:
+    batches, sirts = [], []
+    for i, volume in enumerate(volumes):
+        rng = np.random.default_rng(i)
+        angles = tuple(np.linspace(-60, 60, 41).tolist())
+        plan = Scheme(angles, angles, tuple((jitter * rng.standard_normal(41)).tolist()))
+        rows = chosen_rows(rng, volume, 8 if extended else 4)
+        sinograms, truth, geometry = series(rng, volume, extended, plan, rows, ideal=True)
+        level = noise * float(sinograms.std())
+        sinograms = sinograms + level * torch.from_numpy(rng.standard_normal(sinograms.shape, np.float32))
+        batch = whole(prepared(sinograms, truth, geometry, extended))
+        middle = sinograms[:, sinograms.shape[1] // 2].contiguous()
+        *_, sirt = Sirt(iterations=30, positive=not extended).iterates(Projector(geometry), middle)
+        view = slice((geometry.shape[1] - SIDE) // 2, None) if extended else slice(None)
+        gain = truth.flatten(1).norm(dim=1) / batch.truth.flatten(1).norm(dim=1)
+        batches.append(batch)
+        sirts.append((sirt[..., view][..., :SIDE] / gain[:, None, None])[:, None])
+    return Case(name, Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True))), torch.cat(sirts))
 
 
 def _there(truth: np.ndarray) -> np.ndarray:
-    """Where slices (n, Z, X) have more than 5 % of their largest value, and two pixels around that."""
+    """Where slices (n, 1, Z, X) have more than 5 % of their largest value, and two pixels around that."""
     from scipy import ndimage
 
     some = np.abs(truth) > 0.05 * np.abs(truth).max()
-    return ndimage.binary_dilation(some, np.ones((1, 3, 3), bool), iterations=2)
-
-
-def _answered(
-    network: nn.Module, channels: torch.Tensor, descriptor: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation (n, Z, X) as the filler has them, on the CPU."""
-    device = next(network.parameters()).device
-    told = Inputs(channels.to(device), torch.ones(len(channels), 1, 1, device=device), descriptor.to(device))
-    mean, variance = deque(answers(network, told), maxlen=1).pop()
-    return mean.cpu(), variance.sqrt().cpu()
+    return ndimage.binary_dilation(some, np.ones((1, 1, 3, 3), bool), iterations=2)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Part of the network's correction that is taken, and factor of its spread: isolated specimens, slabs."""
+    """Part of the network's correction that is taken, and the spread's correction: isolated specimens, slabs."""
 
     share: tuple[float, float] = (1.0, 1.0)
-    widen: tuple[float, float] = (1.0, 1.0)
+    spread: tuple[Curve, Curve] = (Curve(), Curve())
 
-    def applied(self, slab: bool, tv: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Mean and standard deviation of a kind of specimen."""
-        return torch.lerp(tv, mean, self.share[slab]), self.widen[slab] * std
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network says of a batch, all (n, 1, Z, X), and what it started from."""
+
+    batch: Batch
+    mean: Tensor
+    log_variance: Tensor
+
+    @classmethod
+    def of(cls, network: WedgeNetwork, batch: Batch) -> Answer:
+        device = next(network.parameters()).device
+        on = Batch(*(part.to(device) for part in batch))
+        told = Inputs(on.channels, torch.ones_like(on.noise[:, 0]), on.descriptor)
+        mean, log_variance = deque(answers(network, told, agreement(on)), maxlen=1).pop()
+        return cls(batch, mean.cpu(), log_variance.cpu())
+
+    @property
+    def slab(self) -> bool:
+        return bool(self.batch.descriptor[0, SLAB])
+
+    def shared(self, share: float) -> Tensor:
+        """With a part of the correction."""
+        return torch.lerp(self.batch.channels[:, -1:], self.mean, share)
+
+    def final(self, share: float) -> Tensor:
+        """As the filler gives it."""
+        return agreement(self.batch)(self.shared(share), self.log_variance)
 
 
 @torch.inference_mode()
-def checked(network: nn.Module, made: list[Case], calibration: Calibration) -> dict[str, dict[str, float]]:
-    """For each case the errors in the wedge (1: weighted back-projection), power, and coverage of 90 % intervals."""
+def checked(network: WedgeNetwork, made: list[Case], calibration: Calibration) -> dict[str, dict[str, float]]:
+    """For each case the errors in the wedge (1: weighted back-projection), power, and coverage of 90 % intervals: where
+    there is something, and everywhere."""
     table = {}
     for case in made:
-        answered = _answered(network, case.channels, case.descriptor)
-        mean, std = calibration.applied(bool(case.descriptor[0, SLAB]), case.channels[:, -1], *answered)
-        inside = ((case.truth - mean).abs() <= 1.645 * std)[torch.from_numpy(_there(case.truth.numpy()))]
+        answer = Answer.of(network, case.batch)
+        mean = answer.final(calibration.share[answer.slab])
+        std = calibration.spread[answer.slab].variance(answer.log_variance.exp()).sqrt()
+        truth, wedge, wbp, tv = case.batch.truth, case.batch.wedge, case.batch.channels[:, 1:2], answer.shared(0.0)
+        inside = ((truth - mean).abs() <= NINETY * std).numpy()
         table[case.name] = {
-            **case.others,
-            "network": error(mean, case.truth, case.channels[:, 1], case.wedge),
-            "power": power(mean, case.truth, case.wedge),
-            "coverage": float(inside.float().mean()),
+            "sirt": error(case.sirt, truth, wbp, wedge),
+            "tv": error(tv, truth, wbp, wedge),
+            "tv power": power(tv, truth, wedge),
+            "network": error(mean, truth, wbp, wedge),
+            "power": power(mean, truth, wedge),
+            "coverage": float(inside[_there(truth.numpy())].mean()),
+            "coverage of all": float(inside.mean()),
         }
     return table
 
 
-#: Series by which shares and spreads are calibrated, of each kind of specimen; shares that are tried.
-CALIBRATED, SHARES = 20, tuple(i / 20 for i in range(10, 24))
+#: Series by which shares and spreads are calibrated, of each kind of specimen; shares that are tried; knots of a curve.
+CALIBRATED, SHARES, KNOTS = 24, tuple(i / 20 for i in range(10, 24)), 10
+#: Standard deviations of a 90 % interval of a Gaussian.
+NINETY = 1.645
 
 
 @torch.inference_mode()
-def calibrated(network: nn.Module, recorded: list[np.ndarray]) -> Calibration:
+def calibrated(network: WedgeNetwork, recorded: list[np.ndarray]) -> Calibration:
     """From series that are drawn anew, which no training has seen.
 
     The share is the one with the smallest mean logarithm of the error in the wedge; the spread is such that 90 %
-    intervals hold 90 % where there is something, and within two pixels of it: what is empty is easy.
+    intervals hold 90 %, however wide they are: of voxels half of which lie where there is something, and within two
+    voxels of it, and half anywhere.
     """
     rng = np.random.default_rng(0xCA11)
-    seen: tuple[list[Any], list[Any]] = ([], [])
+    seen: tuple[list[Answer], list[Answer]] = ([], [])
     while min(map(len, seen)) < CALIBRATED:
         drawn = draw(rng, recorded)
         kind = seen[int(drawn.descriptor[0, SLAB])]
         if len(kind) < CALIBRATED:
-            channels, truth = (torch.from_numpy(x.astype(np.float32)) for x in (drawn.channels, drawn.truth))
-            answered = _answered(network, channels, torch.from_numpy(drawn.descriptor))
-            kind.append((channels[:, -1], truth, torch.from_numpy(drawn.wedge), *answered))
-    found = [_best(kind) for kind in seen]
+            kind.append(Answer.of(network, whole(drawn)))
+    found = [_best(kind, rng) for kind in seen]
     return Calibration((found[0][0], found[1][0]), (found[0][1], found[1][1]))
 
 
-def _best(kind: list[Any]) -> tuple[float, float]:
-    """Share and widening of one kind of specimen."""
+def _best(kind: list[Answer], rng: np.random.Generator) -> tuple[float, Curve]:
+    """Share and spread of one kind of specimen."""
     costs = []
     for share in SHARES:
         lost = [
-            wedge_errors(truth - torch.lerp(tv, mean, share), truth, wedge.expand(truth.shape))[0].mean()
-            for tv, truth, wedge, mean, _ in kind
+            wedge_errors((a.batch.truth - a.shared(share))[:, 0], a.batch.truth[:, 0], a.batch.wedge[:, 0])[0].mean()
+            for a in kind
         ]
         costs.append(float(torch.stack(lost).log().mean()))
     share = SHARES[int(np.argmin(costs))]
-    off = [
-        ((truth - torch.lerp(tv, mean, share)).abs() / std).numpy()[_there(truth.numpy())][::7]
-        for tv, truth, _, mean, std in kind
-    ]
-    return share, float(np.quantile(np.concatenate(off), 0.9) / 1.645)
+    stds, errors = [], []
+    for answer in kind:
+        std, off = (0.5 * answer.log_variance).exp().numpy(), (answer.batch.truth - answer.final(share)).numpy()
+        there = np.flatnonzero(_there(answer.batch.truth.numpy()))
+        count = len(there) // 7
+        for places in (rng.choice(there, count), rng.integers(0, off.size, count)):
+            stds.append(std.ravel()[places])
+            errors.append(off.ravel()[places])
+    ninety = from_errors(np.concatenate(stds), np.concatenate(errors), KNOTS, _ninety)
+    return share, ninety
 
 
-def finish(network: nn.Module, recorded: list[np.ndarray], data: Path) -> dict[str, Any]:
+def _ninety(ratio: np.ndarray) -> float:
+    """Factor that makes 90 % intervals hold 90 %, from errors over predicted standard deviations."""
+    return max(float(np.quantile(np.abs(ratio), 0.9)) / NINETY, 1e-2)
+
+
+def finish(network: WedgeNetwork, recorded: list[np.ndarray], data: Path) -> dict[str, Any]:
     """What the weights' header tells: the calibration, and the table of the cases that no training reads."""
     templates = data / "density_templates_polnet"
     calibration = calibrated(network, recorded)
     table = checked(network, cases(templates if templates.is_dir() else None), calibration)
     rounded = {case: {name: round(v, 4) for name, v in row.items()} for case, row in table.items()}
-    return {**asdict(calibration), "held out": rounded}
+    return {**stated(calibration.share, calibration.spread), "held out": rounded}
