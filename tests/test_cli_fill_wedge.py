@@ -61,7 +61,7 @@ def test_it_tells_people_what_it_did(series, capsys):
 def test_what_was_generated_is_not_filled_again(series, capsys):
     assert main([*COMMAND]) == 0
     assert main(["fill-wedge", "out.mrc", "again.mrc"]) == 2
-    assert "none is missing up to 90°" in capsys.readouterr().err
+    assert "10 generated tilts: its wedge has been filled" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ class FilledLayers:
         found = limits(some(volume))
         if found is not None:
             layer.contrast_limits = found
-        layer.metadata = {"mendem": record, "notes": record["notes"]}
+        layer.metadata = {"mendem": {**record, "quantity": "density"}, "notes": record["notes"]}
         layer.name = self._named("")
         if self.job.spread is not None:
             spread = self._add(self.job.spread, " spread", contrast_limits=spread_limits(self.job.spread))
@@ -170,8 +170,7 @@ class FilledLayers:
         """The completed series, and on each of its tilts what it is."""
         flags, angles, road = self.job.flags, completed.true_angles, self.job.request.parameters.road
         layer = self._add_tilts(completed.image.data, angles, visible=road == "tilts")
-        tilts = {**tilts_metadata(completed), "flags": flags}
-        layer.metadata = {**completed.image.metadata, TILTS: tilts, "mendem": record}
+        layer.metadata = {**completed.image.metadata, TILTS: tilts_metadata(completed), "mendem": record}
         marks = Points(
             np.stack([np.arange(len(flags)), np.zeros(len(flags)), np.zeros(len(flags))], axis=1),
             name=self._named(" flags"),

@@ -34,6 +34,7 @@ FIELDS = {
     "distortions": "distortions",
     "x_tilts_deg": "x_tilts",
     "aligned": "aligned",
+    "generated": "generated",
     "notes": "notes",
 }
 

@@ -1,4 +1,4 @@
-"""npe2 writer: MRC, TIFF and OME-Zarr, with the layer's voxel size, data type and provenance."""
+"""npe2 writer: MRC, TIFF and OME-Zarr, with voxel size, data type and provenance; beside tilts, their angles."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ import numpy as np
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write one image layer; its scale and units become the voxel size.
+    """Write one image layer; its scale and units become the voxel size. Returns the files that belong to it.
+
+    Beside a tilt series lies what makes it the same series again (`mendem.tomography.tilt_beside`).
 
     Raises
     ------
     MendemError
-        With what is wrong and what to do: colours, a data type that the format does not hold.
+        With what is wrong and what to do: colours, a data type that the format does not hold, a file beside a tilt
+        series that says something else.
     """
     from napari.layers import Image as ImageLayer
 
     from mendem.io import write
+    from mendem.tomography.tilt_beside import check_beside, write_beside
     from napari_mendem.layers import image_from_layer
+    from napari_mendem.tilt_layers import is_tilt_series, series_of
 
     taken = ("scale", "units", "affine", "axis_labels", "metadata", "name", "rgb", "multiscale")
     kwargs = {k: attributes[k] for k in taken if attributes.get(k) is not None}
@@ -27,8 +32,13 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     image = image_from_layer(layer)
     if image.dtype == np.float64 and not path.lower().endswith(".zarr"):
         image = image.with_data(_AsFloat32(image.data))
+    if not is_tilt_series(layer):
+        write(path, image, overwrite=True)
+        return [path]
+    series = series_of(layer)
+    check_beside(path, series)
     write(path, image, overwrite=True)
-    return [path]
+    return [path, *write_beside(path, series)]
 
 
 class _AsFloat32:

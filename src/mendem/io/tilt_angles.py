@@ -48,9 +48,14 @@ def read(path: str | os.PathLike) -> AngleList:
 
 def write(path: str | os.PathLike, angles: Sequence[float], overwrite: bool = False) -> None:
     """Write angles as IMOD does, one a line with two decimals, or as many more as they need, up to four."""
+    write_text(path, text(angles), overwrite)
+
+
+def text(angles: Sequence[float]) -> str:
+    """What `write` writes."""
     decimals = next((d for d in (2, 3) if all(abs(round(a, d) - a) < 1e-6 for a in angles)), 4)
     # Adding zero turns -0.0, and what is rounded to it, into 0.
-    write_text(path, "".join(f"{round(a, decimals) + 0.0:8.{decimals}f}\n" for a in angles), overwrite)
+    return "".join(f"{round(a, decimals) + 0.0:8.{decimals}f}\n" for a in angles)
 
 
 def _order(column: list[float]) -> tuple[int, ...] | None:

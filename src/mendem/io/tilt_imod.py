@@ -36,11 +36,15 @@ def read_xf(path: str | os.PathLike) -> np.ndarray:
 
 def write_xf(path: str | os.PathLike, transforms: np.ndarray, overwrite: bool = False) -> None:
     """Write transformations (tilts, 2, 3) as of `read_xf`."""
-    lines = [
+    write_text(path, xf_text(transforms), overwrite)
+
+
+def xf_text(transforms: np.ndarray) -> str:
+    """What `write_xf` writes."""
+    return "".join(
         f"{t[1, 1]:12.7f}{t[1, 0]:12.7f}{t[0, 1]:12.7f}{t[0, 0]:12.7f}{t[1, 2]:12.3f}{t[0, 2]:12.3f}\n"
         for t in transforms
-    ]
-    write_text(path, "".join(lines), overwrite)
+    )
 
 
 def read_xtilt(path: str | os.PathLike) -> tuple[float, ...]:

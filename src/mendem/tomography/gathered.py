@@ -12,6 +12,7 @@ from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
 from mendem.io import tilt_angles, tilt_aretomo, tilt_header, tilt_imod, tilt_mdoc
 from mendem.tomography.missing_tilts import EXCLUDED, GENERATED, said_of
+from mendem.tomography.tilt_beside import MORE, read_flags
 
 #: An .mdoc belongs to angles that it differs from by no more than this (degrees), an offset left aside.
 SAME_ANGLE = 1.5
@@ -25,6 +26,7 @@ class Gathered:
     angles: tuple[float, ...] | None = None
     transforms: np.ndarray | None = None
     excluded: tuple[int, ...] = ()
+    generated: tuple[int, ...] | None = None
     x_tilts: tuple[float, ...] | None = None
     order: tuple[int, ...] | None = None
     dose: tuple[float, ...] | None = None
@@ -197,21 +199,42 @@ def take_header(found: Gathered) -> None:
     _take_pixel(found, header.pixel, kind)
 
 
+def take_flags(found: Gathered, path: str) -> None:
+    """What mendem wrote beside a stack: which of its tilts are excluded or generated, and what no other file says."""
+    name, flags, count = os.path.basename(path), read_flags(path), found.image.shape[0]
+    tilts = flags["tilts"]
+    if len(tilts) != count:
+        raise MendemError(
+            f"{found.image.source} has {many(count, 'tilt')} and {path} is of {many(len(tilts), 'tilt')}: delete it, "
+            "or open the stack that it belongs to"
+        )
+    _take_flags(found, tilts, name)
+    for key, name_here in MORE.items():
+        if getattr(found, name_here) is None and all(key in tilt for tilt in tilts):
+            setattr(found, name_here, tuple(tilt[key] for tilt in tilts))
+    _take_axis(found, flags.get("axis_angle"), name)
+
+
 def take_record(found: Gathered) -> None:
-    """What mendem wrote into a stack whose missing tilts it had generated."""
+    """What mendem wrote into a stack whose missing tilts it had generated; a file beside it knows better."""
     record = found.image.metadata.get("mendem")
-    tilts = record.get("tilts") if isinstance(record, dict) else None
-    known = tilts.get("completed") if isinstance(tilts, dict) else None
-    if not isinstance(known, list) or len(known) != found.image.shape[0]:
+    if not isinstance(record, dict) or "quantity" in record or found.generated is not None:
         return
+    tilts = record.get("tilts")
+    known = tilts.get("completed") if isinstance(tilts, dict) else None
+    if isinstance(known, list) and len(known) == found.image.shape[0]:
+        _take_flags(found, known, "the record of mendem in the stack")
+
+
+def _take_flags(found: Gathered, tilts: Sequence[dict], origin: str) -> None:
     if found.angles is None:
-        found.take_angles([float(tilt["angle"]) for tilt in known], "the record of mendem in the stack")
-    flags = [tilt["flag"] for tilt in known]
-    excluded = tuple(i for i, flag in enumerate(flags) if flag == EXCLUDED)
+        found.take_angles([float(tilt["angle"]) for tilt in tilts], origin)
+    excluded = tuple(i for i, tilt in enumerate(tilts) if tilt["flag"] == EXCLUDED or tilt.get("excluded"))
     found.excluded = (*found.excluded, *excluded)
-    found.notes += said_of(flags.count(GENERATED))
+    found.generated = tuple(i for i, tilt in enumerate(tilts) if tilt["flag"] == GENERATED)
+    found.notes += said_of(len(found.generated))
     if excluded:
-        found.notes.append(f"Excluded before tilts were generated: {', '.join(map(str, excluded))}.")
+        found.notes.append(f"Excluded, as {origin} says: {', '.join(map(str, excluded))}.")
 
 
 def _take_axis(found: Gathered, axis_angle: float | None, origin: str) -> None:

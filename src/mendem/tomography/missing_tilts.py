@@ -126,6 +126,7 @@ class Completion:
             angles=tuple(tilt.angle - series.offset for tilt in tilts),
             shifts=chosen(series.shifts, self.shift) or (),
             excluded=tuple(i for i, tilt in enumerate(tilts) if tilt.flag == EXCLUDED),
+            generated=tuple(i for i, tilt in enumerate(tilts) if tilt.flag == GENERATED),
             dose=chosen(series.dose, 0.0),
             order=None,
             distortions=chosen(series.distortions, identity),

@@ -11,7 +11,17 @@ from mendem.errors import MendemError
 from mendem.image import Image, VoxelSize
 from mendem.io import tilt_angles, tilt_imod
 from mendem.io.tilt_text import refuse_existing
-from mendem.tomography.gathered import Gathered, many, take_alignment, take_header, take_list, take_mdoc, take_record
+from mendem.tomography.gathered import (
+    Gathered,
+    many,
+    take_alignment,
+    take_flags,
+    take_header,
+    take_list,
+    take_mdoc,
+    take_record,
+)
+from mendem.tomography.tilt_beside import FLAGS
 from mendem.tomography.tilt_series import TiltSeries
 
 #: Suffixes of alignments and of lists of angles, in the order in which they are looked for.
@@ -40,9 +50,10 @@ def read_tilt_series(
 ) -> TiltSeries:
     """Open a stack of tilts, and the files of the same name beside it.
 
-    Angles come from, in this order: ``tilts``; an alignment (``.aln``); ``.tlt``, ``.rawtlt``, ``.txt``; ``.mdoc``; the
-    extended header. The tilt axis comes from ``axis_angle``, an alignment, a title of the ``.mdoc``, a label or the
-    extended header of the stack; without any of them it is y. ``TiltSeries.notes`` says what was used.
+    Angles come from, in this order: ``tilts``; an alignment (``.aln``); ``.tlt``, ``.rawtlt``, ``.txt``;
+    ``.tilts.json``, which also says what tilts are excluded or were generated; ``.mdoc``; the extended header. The tilt
+    axis comes from ``axis_angle``, an alignment, ``.tilts.json``, a title of the ``.mdoc``, a label or the extended
+    header of the stack; without any of them it is y. ``TiltSeries.notes`` says what was used.
 
     Parameters
     ----------
@@ -113,6 +124,8 @@ def gather_tilts(
     for suffix in ANGLES:
         if found.angles is None and suffix in beside:
             take_list(found, beside[suffix], sure=suffix != ".txt")
+    if FLAGS in beside:
+        take_flags(found, beside[FLAGS])
     if mdoc is not None:
         take_mdoc(found, mdoc, needed=found.angles is None)
     take_header(found)
@@ -193,7 +206,7 @@ def _beside(path: str) -> tuple[dict[str, str], str | None]:
         names = []
     found: dict[str, str] = {}
     for one in stems:
-        for suffix in (*ALIGNMENTS, *ANGLES, ".mdoc"):
+        for suffix in (*ALIGNMENTS, *ANGLES, ".mdoc", FLAGS):
             match = next((n for n in names if n.lower() == f"{one}{suffix}".lower() and n != name), None)
             if match is not None:
                 found.setdefault(suffix, os.path.join(folder, match))
@@ -212,6 +225,7 @@ def _series(found: Gathered, exclude: tuple[int, ...], axis_angle: float | None,
         order=found.order,
         x_tilts=found.x_tilts,
         aligned=found.aligned,
+        generated=found.generated or (),
     )
     notes = found.notes
     if found.transforms is not None:

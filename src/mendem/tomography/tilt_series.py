@@ -64,6 +64,8 @@ class TiltSeries:
     aligned
         Whether shifts and tilt axis are those of an alignment; true where there is any shift or distortion, and of a
         stack that another program has aligned.
+    generated
+        Tilts that nobody measured: they are part of the stack, and say nothing of what a tilt scheme measures.
     notes
         Where all this comes from, in sentences.
 
@@ -85,6 +87,7 @@ class TiltSeries:
     distortions: tuple[Matrix, ...] | None = None
     x_tilts: tuple[float, ...] | None = None
     aligned: bool = False
+    generated: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -96,7 +99,8 @@ class TiltSeries:
         object.__setattr__(self, "shifts", shifts)
         known = self.aligned or self.distortions is not None or any(y or x for y, x in shifts)
         object.__setattr__(self, "aligned", known)
-        object.__setattr__(self, "excluded", tuple(sorted({int(i) for i in self.excluded})))
+        for name in ("excluded", "generated"):
+            object.__setattr__(self, name, tuple(sorted({int(i) for i in getattr(self, name)})))
         for name in ("angles", "shifts", "dose", "order", "distortions", "x_tilts"):
             values = getattr(self, name)
             if values is None:
@@ -114,9 +118,10 @@ class TiltSeries:
                 raise MendemError(f"{self.name}: tilt {tilt} has the angle {angle + self.offset:g}°, beyond ±180°")
         if self.order is not None and sorted(self.order) != list(range(count)):
             raise MendemError(f"{self.name}: the order of acquisition must name each of 0 to {count - 1} once")
-        for tilt in self.excluded:
-            if not 0 <= tilt < count:
-                raise MendemError(f"{self.name} has tilts 0 to {count - 1}; tilt {tilt} cannot be excluded")
+        for name in ("excluded", "generated"):
+            for tilt in getattr(self, name):
+                if not 0 <= tilt < count:
+                    raise MendemError(f"{self.name} has tilts 0 to {count - 1}; tilt {tilt} cannot be {name}")
         if len(self.excluded) == count:
             raise MendemError(f"{self.name}: all {count} tilts are excluded; leave some in")
 
@@ -140,6 +145,11 @@ class TiltSeries:
         """Tilts that are not excluded, by rising angle; those of the same angle in the order of the stack."""
         kept = (tilt for tilt in range(self.count) if tilt not in self.excluded)
         return tuple(sorted(kept, key=lambda tilt: self.angles[tilt]))
+
+    @property
+    def measured(self) -> tuple[int, ...]:
+        """Those of `used` that were not generated."""
+        return tuple(tilt for tilt in self.used if tilt not in self.generated)
 
     @property
     def limits(self) -> tuple[float, float]:

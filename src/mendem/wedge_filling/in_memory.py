@@ -23,6 +23,9 @@ from mendem.wedge_filling.prepare import prepare
 
 AXES = ("z", "y", "x")
 
+#: ``quantity`` in the provenance of volumes: they have that of the completed series, and are none.
+DENSITY, SPREAD = "density", "standard deviation"
+
 
 @dataclass(frozen=True)
 class FilledWedge:
@@ -107,10 +110,11 @@ def fill_wedge(
             std[:, piece.rows] = piece.std
     record = found.record(begun)
     before, after = (WedgeEnergy(**energy) for energy in record["energy_in_wedge"].values())
-    metadata = {"mendem": record, "notes": list(filling.notes)}
+    metadata = {"mendem": {**record, "quantity": DENSITY}, "notes": list(filling.notes)}
+    of_spread = {"mendem": {**record, "quantity": SPREAD}}
     return FilledWedge(
         Image(mean, AXES, filling.voxel_size, metadata, series.name),
-        None if std is None else Image(std, AXES, filling.voxel_size, {"mendem": record}, series.name),
+        None if std is None else Image(std, AXES, filling.voxel_size, of_spread, series.name),
         filling.completion.completed(found.stack(tilts)),
         filling.completion.flags,
         found.regions(),

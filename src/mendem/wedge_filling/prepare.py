@@ -22,7 +22,7 @@ from mendem.wedge_filling.parameters import FillWedge
 from mendem.wedge_filling.plan import WedgeFilling
 from mendem.wedge_filling.rows import SAMPLE, spread
 from mendem.wedge_filling.tilt_road import WEIGHTS, TiltRoad
-from mendem.wedge_filling.volume_road import VolumeRoad
+from mendem.wedge_filling.volume_road import VolumeRoad, estimating
 
 #: A slab has no tilt at 90°, and hardly one beyond this: rays run along it, mostly outside of what was seen.
 SLAB_LIMIT = 80.0
@@ -46,6 +46,11 @@ def prepare(
     angles = tuple(series.true_angles[tilt] for tilt in series.used)
     if len(angles) < 3:
         raise MendemError(f"{series.name} has {len(angles)} tilts to use; filling its wedge needs at least three")
+    if series.generated:
+        raise MendemError(
+            f"{series.name} has {len(series.generated)} generated tilts: its wedge has been filled. Give the "
+            "series that was measured"
+        )
     rows = rows or AlignedRows(series, density, *density.levels(series))
     check()
     voxel_size = voxel_size_of(series, 1)
@@ -71,7 +76,7 @@ def prepare(
         return TiltRoad(*common, {}, (*notes, said))
     wide = geometry if isolated else geometry.widened()[0]
     choice = choose_filler(parameters.filler, rows, wide, isolated, chosen, check)
-    return VolumeRoad(*common, choice.found, (*notes, *choice.notes), choice.filler)
+    return estimating(VolumeRoad(*common, choice.found, (*notes, *choice.notes), choice.filler), parameters)
 
 
 def installed(network: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -23,12 +22,13 @@ from mendem.io.tilt_text import write_text
 from mendem.io.writer import ImageWriter
 from mendem.restoration import cancel_check
 from mendem.tomography.density import Density
+from mendem.tomography.tilt_beside import FLAGS, flags_text, stem_of
 from mendem.tomography.tilt_files import write_alignment, write_angles
 from mendem.tomography.tilt_series import TiltSeries
 from mendem.tomography.wedge import over_volume
 from mendem.tomography.wedge_regions import NAMES
 from mendem.wedge_filling.findings import Findings
-from mendem.wedge_filling.in_memory import AXES
+from mendem.wedge_filling.in_memory import AXES, DENSITY, SPREAD
 from mendem.wedge_filling.journal import TiltJournal
 from mendem.wedge_filling.parameters import FillWedge
 from mendem.wedge_filling.pieces import FilledTilts, Piece
@@ -60,14 +60,14 @@ class WedgeFiles:
     @property
     def stem(self) -> str:
         """What the names of the files beside the stack begin with."""
-        return os.path.splitext(os.fspath(self.stack).rstrip("/\\"))[0].removesuffix(".ome")
+        return stem_of(self.stack)
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every file that may be written."""
         images = (self.stack, self.tomogram, self.spread, self.mask)
         named = tuple(os.fspath(path) for path in images if path is not None)
-        return (*named, *(f"{self.stem}{suffix}" for suffix in (".tlt", ".xf", ".tilts.json")))
+        return (*named, *(f"{self.stem}{suffix}" for suffix in (".tlt", ".xf", FLAGS)))
 
     def check(self, source: str, overwrite: bool) -> None:
         """Raise `MendemError` where files would replace the tilt series, one another, or what exists."""
@@ -185,8 +185,9 @@ class _Outputs(ExitStack):
         stack = self._writer(self.files.stack, shape, image.dtype, image.axes, image.voxel_size)
         for place, tilt in enumerate(found.tilts(self._scratch)):
             stack.put(place, 0, 0, tilt)
-        for writer in self._open.values():
-            writer.set_provenance(record)
+        for path, writer in self._open.items():
+            quantity = {self.files.tomogram: DENSITY, self.files.spread: SPREAD}.get(path)
+            writer.set_provenance(record if quantity is None else {**record, "quantity": quantity})
 
     def _writer(self, path: Path, shape: tuple[int, ...], dtype: Any, axes: tuple[str, ...], size: Any) -> ImageWriter:
         if path not in self._open:
@@ -204,9 +205,8 @@ def _write_beside(found: Findings, files: WedgeFiles, record: dict[str, Any], ov
         write_alignment(files.stem, completed, overwrite)
     else:
         write_angles(f"{files.stem}.tlt", completed, overwrite)
-    about = {"stack": os.path.basename(os.fspath(files.stack)), "partial": record["partial"], "tilts": []}
-    tilts = ",\n".join(f"  {json.dumps(tilt)}" for tilt in completion.record())
-    write_text(f"{files.stem}.tilts.json", f"{json.dumps(about)[:-2]}\n{tilts}\n]}}\n", overwrite)
+    flags = flags_text(files.stack, completion.record(), partial=record["partial"])
+    write_text(f"{files.stem}{FLAGS}", flags, overwrite)
     if files.mask is not None:
         known = {**record, "quantity": "regions of the centred spectrum", "labels": NAMES}
         write(files.mask, Image(over_volume(found.regions(), filling.rows.count), AXES), known, overwrite)
