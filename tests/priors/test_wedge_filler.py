@@ -21,10 +21,10 @@ GEOMETRY = SliceGeometry(tuple(range(-54, 67, 8)), (44, 52), 52)
 PHANTOM = EllipsePhantom((Ellipse(1.0, 2, -3, 12, 9), Ellipse(0.7, -9, 8, 5, 7, 20)))
 
 
-def network(trained: bool = True, passes: int = 2) -> WedgeNetwork:
+def network(trained: bool = True) -> WedgeNetwork:
     """Random weights; untrained ones answer with total variation."""
     torch.manual_seed(0)
-    made = WedgeNetwork((8, 16), (1, 1), passes=passes)
+    made = WedgeNetwork((8, 16), (1, 1))
     if trained:
         for p in made.parameters():
             p.data += 0.05 * torch.randn_like(p)
@@ -52,15 +52,6 @@ def test_a_network_that_has_learned_nothing_answers_with_total_variation() -> No
     # The same arithmetic; the division by the gain and back rounds.
     np.testing.assert_allclose(mean, tv.numpy(), atol=1e-4)
     assert (std[..., inner] > 0).all()
-
-
-def test_the_answer_for_an_isolated_specimen_is_brought_nearer_to_its_projections() -> None:
-    data = series(2)
-    projector = Projector(GEOMETRY)
-    with torch.inference_mode():
-        *_, before, after = WedgeFiller(network(), True).fill(torch.from_numpy(data), GEOMETRY)
-    off = [float((projector.forward(x.mean) - torch.from_numpy(data[HALO:-HALO])).norm()) for x in (before, after)]
-    assert before.mean.shape == (2, 44, 52) and off[1] < off[0]
 
 
 def test_the_answer_for_a_slice_does_not_depend_on_how_the_volume_is_cut() -> None:
@@ -109,13 +100,6 @@ def test_intervals_are_widened_as_the_kind_of_specimen_wants() -> None:
     plain, wide = (last(WedgeFiller(network(), True, spread).for_series(data, GEOMETRY), data)[1]
                    for spread in (None, (times(1.5), times(9.0))))  # fmt: skip
     np.testing.assert_allclose(wide, 1.5 * plain, rtol=1e-5)
-
-
-def test_the_estimate_is_improved_in_as_many_passes_as_the_network_is_made_for() -> None:
-    data = torch.from_numpy(series(1))
-    once, twice = (list(WedgeFiller(network(passes=n), True).fill(data, GEOMETRY)) for n in (1, 2))
-    assert len(twice) == len(once) + 1
-    assert torch.equal(once[-2].mean, twice[-3].mean) and not torch.equal(twice[-3].mean, twice[-2].mean)
 
 
 def test_an_empty_slice_is_filled_with_nothing() -> None:

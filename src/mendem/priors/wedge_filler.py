@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mendem.priors.wedge_consistency import AGREEMENT_STEPS, agreed
 from mendem.priors.wedge_inputs import HALO, Inputs, Setting, assembled, setting_of, sirt_of, tv_of, view_of
 from mendem.tomography.filler import Filled
 from mendem.tomography.wbp import Wbp
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from mendem.priors.calibration import Curve
     from mendem.priors.wedge_network import WedgeNetwork
@@ -32,9 +31,7 @@ MIRRORED = ((False, False), (True, False), (False, True), (True, True))
 
 @dataclass(frozen=True)
 class WedgeFiller:
-    """A network that starts from total variation and knows what specimens look like; it is asked more than once.
-
-    Between two answers, and after the last, what it makes of an isolated specimen is brought nearer to the projections.
+    """A network that starts from total variation and knows what specimens look like.
 
     Parameters
     ----------
@@ -85,22 +82,10 @@ class WedgeFiller:
                 yield Filled(tv), None
         told = self._told(projector, sinograms, tv, setting, check)
         view = view_of(geometry)
-
-        def agree(mean: Tensor, log_variance: Tensor) -> Tensor:
-            if not self.isolated:
-                return mean
-            error = log_variance[:, 0].exp().mean((1, 2), keepdim=True)
-            ratio = ((setting.smoothed / told.gain).square() / error).clamp(max=1e12)
-            return agreed(projector, mean[:, 0], middle / told.gain, ratio, AGREEMENT_STEPS, check)[:, None]
-
-        for mean, log_variance in answers(self.network, told, agree, check):
-            wide = tv.clone()
-            wide[..., view] = torch.lerp(tv[..., view], mean[:, 0] * told.gain, self._own(self.share))
-            std = self._std(wide, log_variance[:, 0], told, view)
-            yield Filled(wide, std), told
-        if self.isolated:
-            wide = agree((wide / told.gain)[:, None], log_variance)[:, 0] * told.gain
-            yield Filled(wide, std), told
+        wide = tv.clone()
+        for mean, variance in answers(self.network, told, check):
+            wide[..., view] = torch.lerp(tv[..., view], mean * told.gain, self._own(self.share))
+            yield Filled(wide, self._std(wide, variance, told, view)), told
 
     def _told(
         self, projector: Projector, sinograms: Tensor, tv: Tensor, setting: Setting, check: Callable[[], None]
@@ -109,10 +94,9 @@ class WedgeFiller:
         sirt = sirt_of(projector, sinograms[HALO : len(sinograms) - HALO], check)
         return assembled(wbp.unfold(0, 2 * HALO + 1, 1).movedim(-1, 1), sirt, tv, projector.geometry, setting)
 
-    def _std(self, wide: Tensor, log_variance: Tensor, told: Inputs, view: slice) -> Tensor:
+    def _std(self, wide: Tensor, variance: Tensor, told: Inputs, view: slice) -> Tensor:
         """Standard deviation; unknown, NaN, beyond the view."""
         std = wide.new_full(wide.shape, float("nan"))
-        variance = log_variance.exp()
         if self.spread is not None:
             variance = self._own(self.spread).variance(variance)
         std[..., view] = variance.sqrt() * told.gain
@@ -134,31 +118,22 @@ class WedgeFiller:
 
 
 def answers(
-    network: WedgeNetwork,
-    told: Inputs,
-    agree: Callable[[Tensor, Tensor], Tensor],
-    check: Callable[[], None] = lambda: None,
+    network: nn.Module, told: Inputs, check: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Means and logarithms of variances (n, 1, Z, X), in units of the gain, of each pass; ``agree`` as in `passes`.
+    """Mean and variance (n, Z, X), in units of the gain, over one symmetry of the question, two, and so on."""
+    from mendem.priors.wedge_network import answer
 
-    Each is an average over all symmetries of the question.
-    """
-    from mendem.priors.wedge_network import answer, passes
-
-    def step(estimate: Tensor) -> tuple[Tensor, Tensor]:
-        total, squares = 0 * estimate, 0 * estimate
-        for z, x in MIRRORED:
-            check()
-            axes = [axis for axis, flip in ((-2, z), (-1, x)) if flip]
-            descriptor = told.descriptor.clone()
-            if z != x:
-                descriptor[:, 0] = -descriptor[:, 0]
-            mean, log_variance = answer(network, told.channels.flip(axes), descriptor, estimate.flip(axes))
-            total += mean.flip(axes)
-            squares += log_variance.exp().flip(axes)
-        return total / len(MIRRORED), (squares / len(MIRRORED)).log()
-
-    return passes(step, told.channels[:, -1:], agree, network.passes)
+    total, squares = told.gain.new_zeros(()), told.gain.new_zeros(())
+    for count, (z, x) in enumerate(MIRRORED, 1):
+        check()
+        axes = [axis for axis, flip in ((-2, z), (-1, x)) if flip]
+        descriptor = told.descriptor.clone()
+        if z != x:
+            descriptor[:, 0] = -descriptor[:, 0]
+        mean, log_variance = answer(network, told.channels.flip(axes), descriptor)
+        total = total + mean[:, 0].flip(axes)
+        squares = squares + log_variance[:, 0].exp().flip(axes)
+        yield total / count, squares / count
 
 
 def stated(share: tuple[float, float], spread: tuple[Curve, Curve] | None) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""The network that fills the missing wedge of a slice: a plain U-Net that sees several reconstructions of it, and
-what it has made of them so far."""
+"""The network that fills the missing wedge of a slice: a plain U-Net that sees several reconstructions of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,26 +16,23 @@ LOG_VARIANCE = (-14.0, 6.0)
 
 
 class WedgeNetwork(nn.Module):
-    """Maps (N, CHANNELS + 1, Z, X) and descriptors (N, DESCRIPTOR) to (N, 2, Z, X), any Z and X.
+    """Maps (N, CHANNELS, Z, X) and descriptors (N, DESCRIPTOR) to (N, 2, Z, X), any Z and X.
 
-    The last channel is the estimate so far, at first total variation. The first output is what it lacks of the truth;
-    the second the logarithm of the variance of what remains. Both in the unit of the channels, see
-    `mendem.priors.wedge_inputs`. It is to be asked ``passes`` times, see `passes`.
+    The first output is what total variation, the last channel, lacks of the truth; the second the logarithm of the
+    variance of what remains. Both in the unit of the channels, see `mendem.priors.wedge_inputs`.
     """
 
-    def __init__(
-        self, widths: Sequence[int], blocks: Sequence[int], embedding: int = 64, fold: int = 2, passes: int = 2
-    ) -> None:
+    def __init__(self, widths: Sequence[int], blocks: Sequence[int], embedding: int = 64, fold: int = 2) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
-            "widths": list(widths), "blocks": list(blocks), "embedding": embedding, "fold": fold, "passes": passes
+            "widths": list(widths), "blocks": list(blocks), "embedding": embedding, "fold": fold
         }  # fmt: skip
-        self.fold, self.passes = fold, passes
+        self.fold = fold
         self.multiple = fold * 2 ** (len(widths) - 1)
         self.embed = nn.Sequential(
             nn.Linear(DESCRIPTOR, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
         )
-        self.enter = nn.Conv2d((CHANNELS + 1) * fold**2, widths[0], 3, padding=1)
+        self.enter = nn.Conv2d(CHANNELS * fold**2, widths[0], 3, padding=1)
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
         for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -68,38 +64,11 @@ class WedgeNetwork(nn.Module):
         return F.pixel_shuffle(self.leave(h), self.fold)[..., :depth, :width]
 
 
-def answer(network: nn.Module, channels: Tensor, descriptor: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
-    """A better estimate and the logarithm of its variance, float32 (N, 1, Z, X) each, in the unit of the channels."""
+def answer(network: nn.Module, channels: Tensor, descriptor: Tensor) -> tuple[Tensor, Tensor]:
+    """Estimates and logarithms of their variance, float32 (N, 1, Z, X) each, in the unit of the channels."""
     import torch
 
-    seen = torch.cat([channels, estimate], 1).contiguous(memory_format=torch.channels_last)
     with torch.autocast(channels.device.type, torch.bfloat16):
-        output = network(seen, descriptor)
+        output = network(channels.contiguous(memory_format=torch.channels_last), descriptor)
     output = output.float()
-    return estimate + output[:, :1], output[:, 1:].clamp(*LOG_VARIANCE)
-
-
-def passes(
-    step: Callable[[Tensor], tuple[Tensor, Tensor]],
-    first: Tensor,
-    agree: Callable[[Tensor, Tensor], Tensor],
-    count: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Estimates and logarithms of their variance: total variation improved, brought to agree with the tilts, and so on.
-
-    Parameters
-    ----------
-    step
-        From an estimate (N, 1, Z, X) to a better one and the logarithm of its variance: `answer`.
-    first
-        Total variation (N, 1, Z, X).
-    agree
-        From an estimate and the logarithm of its variance to an estimate that is nearer to the projections.
-    count
-        How often the same weights are asked.
-    """
-    estimate, log_variance = step(first)
-    yield estimate, log_variance
-    for _ in range(count - 1):
-        estimate, log_variance = step(agree(estimate, log_variance))
-        yield estimate, log_variance
+    return channels[:, -1:] + output[:, :1], output[:, 1:].clamp(*LOG_VARIANCE)

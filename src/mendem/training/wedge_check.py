@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mendem.priors.calibration import Curve
 from mendem.priors.wedge_filler import answers, stated
 from mendem.priors.wedge_inputs import SLAB, Inputs
-from mendem.priors.wedge_network import WedgeNetwork
 from mendem.tomography.projector import Projector
 from mendem.tomography.sirt import Sirt
 from mendem.training.calibrate import from_errors
 from mendem.training.wedge_draws import SIDE, Draws, Scheme, chosen_rows, draw, prepared, series
-from mendem.training.wedge_objective import agreement, wedge_errors
+from mendem.training.wedge_objective import wedge_errors
 from mendem.training.wedge_spool import Batch, mirrored
 
 
@@ -110,15 +109,14 @@ class Answer:
 
     batch: Batch
     mean: Tensor
-    log_variance: Tensor
+    variance: Tensor
 
     @classmethod
-    def of(cls, network: WedgeNetwork, batch: Batch) -> Answer:
+    def of(cls, network: nn.Module, batch: Batch) -> Answer:
         device = next(network.parameters()).device
-        on = Batch(*(part.to(device) for part in batch))
-        told = Inputs(on.channels, torch.ones_like(on.noise[:, 0]), on.descriptor)
-        mean, log_variance = deque(answers(network, told, agreement(on)), maxlen=1).pop()
-        return cls(batch, mean.cpu(), log_variance.cpu())
+        told = Inputs(batch.channels.to(device), torch.ones((), device=device), batch.descriptor.to(device))
+        mean, variance = deque(answers(network, told), maxlen=1).pop()
+        return cls(batch, mean.cpu()[:, None], variance.cpu()[:, None])
 
     @property
     def slab(self) -> bool:
@@ -128,20 +126,16 @@ class Answer:
         """With a part of the correction."""
         return torch.lerp(self.batch.channels[:, -1:], self.mean, share)
 
-    def final(self, share: float) -> Tensor:
-        """As the filler gives it."""
-        return agreement(self.batch)(self.shared(share), self.log_variance)
-
 
 @torch.inference_mode()
-def checked(network: WedgeNetwork, made: list[Case], calibration: Calibration) -> dict[str, dict[str, float]]:
+def checked(network: nn.Module, made: list[Case], calibration: Calibration) -> dict[str, dict[str, float]]:
     """For each case the errors in the wedge (1: weighted back-projection), power, and coverage of 90 % intervals: where
     there is something, and everywhere."""
     table = {}
     for case in made:
         answer = Answer.of(network, case.batch)
-        mean = answer.final(calibration.share[answer.slab])
-        std = calibration.spread[answer.slab].variance(answer.log_variance.exp()).sqrt()
+        mean = answer.shared(calibration.share[answer.slab])
+        std = calibration.spread[answer.slab].variance(answer.variance).sqrt()
         truth, wedge, wbp, tv = case.batch.truth, case.batch.wedge, case.batch.channels[:, 1:2], answer.shared(0.0)
         inside = ((truth - mean).abs() <= NINETY * std).numpy()
         table[case.name] = {
@@ -163,7 +157,7 @@ NINETY = 1.645
 
 
 @torch.inference_mode()
-def calibrated(network: WedgeNetwork, recorded: list[np.ndarray]) -> Calibration:
+def calibrated(network: nn.Module, recorded: list[np.ndarray]) -> Calibration:
     """From series that are drawn anew, which no training has seen.
 
     The share is the one with the smallest mean logarithm of the error in the wedge; the spread is such that 90 %
@@ -193,7 +187,7 @@ def _best(kind: list[Answer], rng: np.random.Generator) -> tuple[float, Curve]:
     share = SHARES[int(np.argmin(costs))]
     stds, errors = [], []
     for answer in kind:
-        std, off = (0.5 * answer.log_variance).exp().numpy(), (answer.batch.truth - answer.final(share)).numpy()
+        std, off = answer.variance.sqrt().numpy(), (answer.batch.truth - answer.shared(share)).numpy()
         there = np.flatnonzero(_there(answer.batch.truth.numpy()))
         count = len(there) // 7
         for places in (rng.choice(there, count), rng.integers(0, off.size, count)):
@@ -208,7 +202,7 @@ def _ninety(ratio: np.ndarray) -> float:
     return max(float(np.quantile(np.abs(ratio), 0.9)) / NINETY, 1e-2)
 
 
-def finish(network: WedgeNetwork, recorded: list[np.ndarray], data: Path) -> dict[str, Any]:
+def finish(network: nn.Module, recorded: list[np.ndarray], data: Path) -> dict[str, Any]:
     """What the weights' header tells: the calibration, and the table of the cases that no training reads."""
     templates = data / "density_templates_polnet"
     calibration = calibrated(network, recorded)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mendem.priors.wedge_consistency import spectrum_of
 from mendem.priors.wedge_inputs import HALO, inputs_of, setting_of
 from mendem.tomography.density import EDGE
 from mendem.tomography.geometry import SliceGeometry
@@ -87,19 +86,12 @@ class Draws:
         float16 (n, Z, X).
     wedge
         bool (Z, X): frequencies that were not measured, the frequency 0 first.
-    back, spectrum, noise
-        What draws an answer to its projections, see `mendem.priors.wedge_consistency.nearer`: back-projections, float32
-        (n, Z, X), the transfer function of projection and back-projection, float32 (2 Z, X + 1), and the variance of
-        the noise, float32 (n,), all over the number of tilts. 0 for slabs.
     """
 
     channels: np.ndarray
     descriptor: np.ndarray
     truth: np.ndarray
     wedge: np.ndarray
-    back: np.ndarray
-    spectrum: np.ndarray
-    noise: np.ndarray
 
     def save(self, path: Path) -> None:
         """Write a file, which is whole or not there at all."""
@@ -157,21 +149,11 @@ def prepared(sinograms: Tensor, truth: Tensor, geometry: SliceGeometry, extended
     setting = setting_of(sinograms.numpy(), extended)
     projector = Projector(geometry)
     told = inputs_of(projector, sinograms, setting)
-    shape = truth.shape[-2], truth.shape[-1]
-    back, spectrum, noise = torch.zeros(truth.shape), torch.zeros((2 * shape[0], shape[1] + 1)), 0 * told.gain[:, 0, 0]
-    if not extended:
-        tilts = len(geometry.angles_deg)
-        back = projector.adjoint(sinograms[:, HALO].contiguous()) / told.gain / tilts
-        spectrum = spectrum_of(geometry) / tilts
-        noise = (setting.smoothed / told.gain[:, 0, 0]).square() / tilts
     return Draws(
         told.channels.to(torch.float16).numpy(),
         told.descriptor.numpy(),
         (truth / told.gain).to(torch.float16).numpy(),
-        np.fft.ifftshift(wedge_mask(geometry.angles_deg, shape)),
-        back.numpy(),
-        spectrum.numpy(),
-        noise.numpy(),
+        np.fft.ifftshift(wedge_mask(geometry.angles_deg, (truth.shape[-2], truth.shape[-1]))),
     )
 
 

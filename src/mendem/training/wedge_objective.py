@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mendem.priors.wedge_consistency import AGREEMENT_STEPS, filtered, nearer
-from mendem.priors.wedge_network import WedgeNetwork, answer, passes
+from mendem.priors.wedge_network import answer
 from mendem.training.wedge_spool import Batch
 
 #: Weights of the likelihood of the variance, of the error in the wedge, and of the same with each ring |k| whitened.
@@ -18,50 +16,18 @@ LIKELIHOOD, WEDGE, WHITENED = 0.05, 1.0, 0.3
 SMALLEST, SMALLEST_IN_WEDGE = 5e-4, 0.02
 
 
-#: Weight of the answers of all passes but the last.
-EARLIER = 0.4
-
-
-def loss(network: WedgeNetwork, batch: Batch) -> Tensor:
-    """What the answers of all passes cost, see `cost`."""
-    return over_passes([cost(batch.truth - e, v, batch.truth, batch.wedge) for e, v in answered(network, batch)])
-
-
-def over_passes(costs: list[Tensor]) -> Tensor:
-    """The mean of what the passes cost, in which the last counts most."""
-    *earlier, last = costs
-    return (last + EARLIER * sum(earlier)) / (1 + EARLIER * len(earlier))
-
-
-def agreement(batch: Batch) -> Callable[[Tensor, Tensor], Tensor]:
-    """What brings estimates of a batch, of which the logarithm of the variance is known, nearer to the projections."""
-
-    def agree(estimate: Tensor, log_variance: Tensor) -> Tensor:
-        ratio = batch.noise / log_variance.detach().exp().mean((2, 3), keepdim=True)
-        return nearer(lambda x: filtered(x, batch.spectrum), estimate, batch.back, ratio, AGREEMENT_STEPS)
-
-    return agree
-
-
-def answered(network: WedgeNetwork, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
-    """Estimates and the logarithms of their variance, of all passes; gradients run through what is between them."""
-
-    def step(estimate: Tensor) -> tuple[Tensor, Tensor]:
-        return answer(network, batch.channels, batch.descriptor, estimate)
-
-    return passes(step, batch.channels[:, -1:], agreement(batch), network.passes)
-
-
-def cost(error: Tensor, log_variance: Tensor, truth: Tensor, wedge: Tensor) -> Tensor:
+def loss(network: nn.Module, batch: Batch) -> Tensor:
     """Mean squared error relative to what the network expects, the likelihood of its variance, and the wedge's error.
 
-    The error in the wedge counts by its logarithm, as decibels do. All are (N, 1, Z, X).
+    The error in the wedge counts by its logarithm, as decibels do.
     """
+    estimate, log_variance = answer(network, batch.channels, batch.descriptor)
+    error = batch.truth - estimate
     squared = error**2
     likelihood = squared.detach() * torch.exp(-log_variance) + log_variance
     expected = log_variance.detach().exp().mean((1, 2, 3), keepdim=True)
     relative = squared / expected.clamp(min=SMALLEST)
-    plain, whitened = wedge_errors(error[:, 0], truth[:, 0], wedge[:, 0])
+    plain, whitened = wedge_errors(error[:, 0], batch.truth[:, 0], batch.wedge[:, 0])
     in_wedge = WEDGE * (plain + SMALLEST_IN_WEDGE).log() + WHITENED * (whitened + 0.1).log()
     return relative.mean() + LIKELIHOOD * likelihood.mean() + in_wedge.mean()
 

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from mendem.priors.wedge_filler import WedgeFiller
 from mendem.priors.wedge_inputs import HALO, setting_of
-from mendem.priors.wedge_network import WedgeNetwork
+from mendem.priors.wedge_network import WedgeNetwork, answer
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.wedge import wedge_mask
 from mendem.tomography.wedge_judge import Verdict, hidden_tilts, judge
 from mendem.training.optimiser import Optimiser
 from mendem.training.wedge_draws import SIDE, Draws, Scheme, prepared, series
-from mendem.training.wedge_objective import answered, over_passes, wedge_errors
-from mendem.training.wedge_spool import Batch, mirrored
+from mendem.training.wedge_objective import wedge_errors
+from mendem.training.wedge_spool import mirrored
 
 #: Windows of a step; steps for each new window; windows that are kept; what the averaged weights keep at each step.
 BATCH, STEPS_FOR_ONE, KEPT, KEEP = 8, 4, 400, 0.99
@@ -209,19 +209,19 @@ def _turn(rng: np.random.Generator, volume: np.ndarray, degrees: float, isolated
     return part.astype(np.float32)
 
 
-def _loss(network: WedgeNetwork, picked: list[tuple[Draws, np.ndarray]], rng: np.random.Generator) -> Tensor:
+def _loss(network: nn.Module, picked: list[tuple[Draws, np.ndarray]], rng: np.random.Generator) -> Tensor:
     """Error of what had been measured before the turn, squared, and that in the wedge by its logarithm."""
     parts = []
     for drawn, measured in picked:
-        flips = (rng.uniform(size=3) < 0.5).tolist()
-        parts.append((*mirrored(drawn, 0, *flips), mirrored(replace(drawn, wedge=measured), 0, *flips)[3]))
+        z, y, x = (rng.uniform(size=3) < 0.5).tolist()
+        channels, descriptor, truth, wedge = mirrored(drawn, 0, z, y, x)
+        known = mirrored(replace(drawn, wedge=measured), 0, z, y, x)[3]
+        parts.append((channels, descriptor, truth, wedge, known))
     device = next(network.parameters()).device
-    *told, known = [torch.from_numpy(np.stack(values)).to(device) for values in zip(*parts, strict=True)]
-    batch = Batch(*told)
-    costs = []
-    for estimate, log_variance in answered(network, batch):
-        error = torch.fft.ifft2(torch.fft.fft2(batch.truth - estimate) * known).real
-        expected = log_variance.detach().exp().mean((1, 2, 3), keepdim=True)
-        plain, _ = wedge_errors(error[:, 0], batch.truth[:, 0], (batch.wedge & known)[:, 0])
-        costs.append((error.square() / expected.clamp(min=1e-3)).mean() + (plain + 0.05).log().mean())
-    return over_passes(costs)
+    stacked = [torch.from_numpy(np.stack(values)).to(device) for values in zip(*parts, strict=True)]
+    told, tilts, wanted, missing, found = stacked
+    estimate, log_variance = answer(network, told, tilts)
+    error = torch.fft.ifft2(torch.fft.fft2(wanted - estimate) * found).real
+    expected = log_variance.detach().exp().mean((1, 2, 3), keepdim=True)
+    plain, _ = wedge_errors(error[:, 0], wanted[:, 0], (missing & found)[:, 0])
+    return (error.square() / expected.clamp(min=1e-3)).mean() + (plain + 0.05).log().mean()

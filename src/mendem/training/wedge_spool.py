@@ -35,16 +35,12 @@ def work(folder: Path, fibsem: list[np.ndarray], seed: int, files: int) -> None:
 
 
 class Batch(NamedTuple):
-    """N draws: ``channels`` (N, C, Z, X), ``descriptor`` (N, D), ``truth``, ``wedge`` and ``back`` (N, 1, Z, X),
-    ``spectrum`` (N, 1, 2 Z, X + 1) and ``noise`` (N, 1, 1, 1), see `mendem.training.wedge_draws.Draws`."""
+    """N draws: ``channels`` (N, C, Z, X), ``descriptor`` (N, D), ``truth`` (N, 1, Z, X), ``wedge`` (N, 1, Z, X)."""
 
     channels: Tensor
     descriptor: Tensor
     truth: Tensor
     wedge: Tensor
-    back: Tensor
-    spectrum: Tensor
-    noise: Tensor
 
 
 class Spool:
@@ -105,19 +101,16 @@ class Spool:
 def mirrored(group: Draws, index: int, z: bool, y: bool, x: bool) -> tuple[np.ndarray, ...]:
     """One draw, mirrored along axes: mirrored along z or x, the tilts have the other sign."""
     channels, truth = group.channels[index].astype(np.float32), group.truth[index].astype(np.float32)
-    descriptor, wedge, back, spectrum = group.descriptor[index].copy(), group.wedge, group.back[index], group.spectrum
+    descriptor, wedge = group.descriptor[index].copy(), group.wedge
     if y:
         order = [*reversed(range(2 * HALO + 1)), *range(2 * HALO + 1, len(channels))]
         channels = channels[order]
     for flip, axis in ((z, -2), (x, -1)):
         if flip:
-            channels, truth, back = (np.flip(part, axis) for part in (channels, truth, back))
+            channels, truth = np.flip(channels, axis), np.flip(truth, axis)
             wedge = np.roll(np.flip(wedge, axis), 1, axis)  # the frequency 0 stays first
-            # Half a spectrum of a real, even filter: turned round along z is turned round along x.
-            spectrum = np.roll(np.flip(spectrum, 0), 1, 0)
             descriptor[0] = -descriptor[0]
-    images = (np.ascontiguousarray(part)[None] for part in (truth, wedge, back, spectrum))
-    return np.ascontiguousarray(channels), descriptor, *images, group.noise[index].reshape(1, 1, 1)
+    return np.ascontiguousarray(channels), descriptor, truth[None].copy(), np.ascontiguousarray(wedge)[None]
 
 
 def recorded(data: Path) -> list[np.ndarray]:
