@@ -45,7 +45,9 @@ class FillSource:
     def adapted(self, request: FillRequest) -> VolumeRoad | None:
         """What fills slices as the network learned to from this series; None where it has not, with these fields."""
         known = self._request
-        return self._filling if self.learned and known is not None and known.same(request) else None
+        if not self.learned or known is None or not known.same_but_estimate(request):
+            return None
+        return self._estimating(request)
 
     def adapt(self, request: FillRequest, filling: VolumeRoad) -> None:
         """Take over a filling whose network has learned from the series; its last note tells of it."""
@@ -58,18 +60,28 @@ class FillSource:
         from mendem.wedge_filling.volume_road import VolumeRoad
 
         known, filling = self._request, self._filling
-        if known is None or filling is None or not known.same(request):
-            rows = None
-            if known is not None and filling is not None and known.series.image.data is request.series.image.data:
-                rows = filling.rows if known.read_by == request.read_by else None
-            if rows is None:
-                levels = request.density.levels(request.series)
-                rows = AlignedRows(request.series, request.density, *levels, band_bytes=LIVE_BAND_BYTES)
-            settings: dict[str, Any] = {"density": request.density, "device": request.device, "rows": rows}
-            filling = prepare(request.series, request.parameters, request.thickness, check=check, **settings)
-            assert isinstance(filling, VolumeRoad)
-            self._request, self._filling, self.learned = request, filling, ""
+        if known is not None and known.same_but_estimate(request):
+            return self._estimating(request)
+        rows = None
+        if known is not None and filling is not None and known.series.image.data is request.series.image.data:
+            rows = filling.rows if known.read_by == request.read_by else None
+        if rows is None:
+            levels = request.density.levels(request.series)
+            rows = AlignedRows(request.series, request.density, *levels, band_bytes=LIVE_BAND_BYTES)
+        settings: dict[str, Any] = {"density": request.density, "device": request.device, "rows": rows}
+        filling = prepare(request.series, request.parameters, request.thickness, check=check, **settings)
+        assert isinstance(filling, VolumeRoad)
+        self._request, self._filling, self.learned = request, filling, ""
         return filling
+
+    def _estimating(self, request: FillRequest) -> VolumeRoad:
+        """What is known of the series, with the estimate that is asked for now: nothing is measured again."""
+        from mendem.wedge_filling.volume_road import estimating
+
+        assert self._request is not None and self._filling is not None
+        if not self._request.same(request):
+            self._request, self._filling = request, estimating(self._filling, request.parameters)
+        return self._filling
 
 
 @dataclass(frozen=True)

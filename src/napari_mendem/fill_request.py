@@ -54,6 +54,15 @@ class FillRequest:
         mine, theirs = (r._decides_slices for r in (self, other))
         return self.series.image.data is other.series.image.data and mine == theirs
 
+    def same_but_estimate(self, other: FillRequest) -> bool:
+        """Whether the mean of a slice is the same, whatever is shown of it: the mean, or a sample of some seed."""
+        plain = FillWedge()
+        mine, theirs = (
+            replace(r, parameters=replace(r.parameters, estimate=plain.estimate, seed=plain.seed))
+            for r in (self, other)
+        )
+        return mine.same(theirs)
+
     @property
     def _decides_slices(self) -> tuple[Any, ...]:
         alike = replace(self.parameters, limit=FillWedge().limit, at_once=FillWedge().at_once)

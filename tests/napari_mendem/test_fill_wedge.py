@@ -67,10 +67,10 @@ def slow(monkeypatch) -> None:
     """Each slice takes a while."""
     fill = volume_road.VolumeRoad._fill
 
-    def late(self, data, check):
+    def late(self, first, data, check):
         time.sleep(0.1)
         check()
-        yield from fill(self, data, check)
+        yield from fill(self, first, data, check)
 
     monkeypatch.setattr(volume_road.VolumeRoad, "_fill", late)
 

@@ -170,6 +170,9 @@ def _finish(recipe: dict[str, Any], chosen: argparse.Namespace, target: Path, de
     elif "wedge" in recipe:
         _say_wedge(facts.get("held out", {}))
         use = "put it into models/wedge-volume as wedge.safetensors"
+    elif "residual" in recipe:
+        _say_wedge(facts.get("held out", {}))
+        use = "put it into models/wedge-samples as samples.safetensors"
     else:
         if "sections" not in recipe:  # what is judged there are single pictures
             words += _validation(chosen.data, run, target, device, log)

@@ -13,6 +13,7 @@ from mendem.priors.network import UNet
 from mendem.priors.noise_network import NoiseNetwork
 from mendem.priors.tilt_network import TiltNetwork
 from mendem.priors.wedge_network import WedgeNetwork
+from mendem.priors.wedge_residual import ResidualNetwork
 from mendem.training import (
     noise_reading,
     objective,
@@ -20,6 +21,8 @@ from mendem.training import (
     tilts_spread,
     wedge_check,
     wedge_objective,
+    wedge_residual,
+    wedge_sampled,
     wedge_spool,
 )
 from mendem.training.pack import training_sources
@@ -111,10 +114,17 @@ WEDGE = Lesson(
     finish=lambda network, recipe, recorded, data: wedge_check.finish(network, recorded, data),
     sources=lambda data, recipe: wedge_spool.recorded(data),
 )
+RESIDUAL = Lesson(
+    network=lambda recipe: ResidualNetwork(**recipe["residual"]),
+    stream=lambda recorded, recipe, seed, device, run: wedge_residual.stream(recorded, recipe, seed, device, run),
+    loss=lambda network, batch, recipe: wedge_residual.loss(network, batch),
+    finish=lambda network, recipe, recorded, data: wedge_sampled.finish(network, data),
+    sources=lambda data, recipe: wedge_spool.recorded(data),
+)
 
 
 def lesson_of(recipe: Recipe) -> Lesson:
     """What there is to learn, by the table that only such a recipe has: ``noise``, ``sections``, ``tilts``,
-    ``wedge``; else a prior."""
-    kinds = {"noise": NOISE, "sections": SECTIONS, "tilts": TILTS, "wedge": WEDGE}
+    ``wedge``, ``residual``; else a prior."""
+    kinds = {"noise": NOISE, "sections": SECTIONS, "tilts": TILTS, "wedge": WEDGE, "residual": RESIDUAL}
     return next((lesson for name, lesson in kinds.items() if name in recipe), PRIOR)

@@ -147,6 +147,8 @@ WEDGE: dict[str, Table] = {
     "data": {"files": _whole(8, 1_000_000), "workers": _whole(0, 64)},
     "train": {key: entry for key, entry in STEPS.items() if key != "patch"},
 }
+#: Samples of the volume road; see `mendem.training.wedge_residual`.
+RESIDUAL: dict[str, Table] = {"residual": WEDGE["wedge"], "data": WEDGE["data"], "train": WEDGE["train"]}
 #: Shares of kinds of observation, which are compared with one another, and what else the table ``degrade`` holds.
 DEGRADE: Table = {
     f.name: _range(100) if f.name == "less_noise" else _number(0, 1 if f.name == "hole" else 1000)
@@ -173,7 +175,7 @@ def load_recipe(path: Path) -> dict[str, Any]:
 
 def check_recipe(recipe: Mapping[str, Any], where: str) -> None:
     """`MendemError` with one sentence about what is wrong in a recipe, if anything is; ``where`` names it."""
-    kinds = {"noise": NOISE, "blur": BLUR, "sections": SECTIONS, "tilts": TILTS, "wedge": WEDGE}
+    kinds = {"noise": NOISE, "blur": BLUR, "sections": SECTIONS, "tilts": TILTS, "wedge": WEDGE, "residual": RESIDUAL}
     tables = next((tables for name, tables in kinds.items() if name in recipe), PRIOR)
     allowed = [*tables, *(["degrade"] if tables is PRIOR else [])]
     if unknown := [name for name in recipe if name not in allowed]:
@@ -186,8 +188,10 @@ def check_recipe(recipe: Mapping[str, Any], where: str) -> None:
         _check_prior(recipe, where)
     elif tables is TILTS:
         _check_tilts(recipe, where)
-    elif tables is WEDGE and len(recipe["wedge"]["widths"]) != len(recipe["wedge"]["blocks"]):
-        raise MendemError(f"{where}: in the table [wedge], widths and blocks must be lists of the same length")
+    elif tables in (WEDGE, RESIDUAL):
+        name = "wedge" if tables is WEDGE else "residual"
+        if len(recipe[name]["widths"]) != len(recipe[name]["blocks"]):
+            raise MendemError(f"{where}: in the table [{name}], widths and blocks must be lists of the same length")
     elif tables is NOISE and (recipe["train"]["patch"] % 4 or recipe["train"]["patch"] < 64):
         raise MendemError(f"{where}: in the table [train], patch must be a multiple of 4, and 64 at least")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mendem.errors import MendemError
 from mendem.options import check_parameters, parameter
 
 #: How missing tilts are made, and what fills slices.
 ROADS = ("volume", "tilts")
 FILLERS = ("auto", "network", "tv")
+ESTIMATES = ("mean", "sample")
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,22 @@ class FillWedge:
         "network, unless it foresees measured tilts that were hidden worse than tv does",
         choices=FILLERS,
     )
+    estimate: str = parameter(
+        "mean",
+        "volume: mean, the best guess, smooth where the data does not decide; or sample, one plausible specimen, no "
+        "better than another",
+        choices=ESTIMATES,
+        label="Result",
+    )
+    seed: int = parameter(0, "volume: start of the random numbers of a sample", low=0, high=2**63 - 1, advanced=True)
     at_once: int = parameter(
         1, "tilts: how many are generated before they are context for the next ones", low=1, high=180, label="At once"
     )
 
     def __post_init__(self) -> None:
         check_parameters(self)
+        if self.estimate == "sample" and (self.road != "volume" or self.filler == "tv"):
+            raise MendemError(
+                "samples are drawn by the volume road and its network: take these (road volume, filler auto or "
+                "network), or the estimate mean"
+            )
