@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,6 +12,9 @@ from torch import Tensor
 
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.shear import Lines, Shear
+
+if TYPE_CHECKING:
+    from mendem.tomography.convolved import Convolution
 
 
 class Projector:
@@ -64,15 +69,27 @@ class Projector:
 
     @cached_property
     def squared_norm(self) -> float:
-        """An upper bound of the largest eigenvalue of AᵀA, at most a few per cent above it.
+        """An upper bound of the largest eigenvalue of AᵀA, see `largest_eigenvalue`."""
+        ones = torch.ones(self.geometry.shape, device=self.device)
+        return largest_eigenvalue(lambda x: self.adjoint(self.forward(x)), ones)
 
-        A has no negative entries, so that the largest of the ratios (AᵀA v) / v is never below it (Collatz and
-        Wielandt); power iterations from a constant bring it down.
-        """
-        v = torch.ones(self.geometry.shape, device=self.device)
-        bound = 0.0
-        for _ in range(10):
-            image = self.adjoint(self.forward(v))
-            bound = float((image / v)[v > 0].max()) if (v > 0).any() else 1.0
-            v = image / image.max().clamp(min=1e-30)
-        return max(bound, 1e-30)
+    @cached_property
+    def convolution(self) -> Convolution:
+        """AᵀA as a convolution, for isolated specimens."""
+        from mendem.tomography.convolved import Convolution
+
+        return Convolution(self.geometry, self.device)
+
+
+def largest_eigenvalue(normal: Callable[[Tensor], Tensor], ones: Tensor) -> float:
+    """An upper bound of the largest eigenvalue of AᵀA, ``normal``, at most a few per cent above it.
+
+    A has no negative entries, so that the largest of the ratios (AᵀA v) / v is never below it (Collatz and Wielandt);
+    power iterations from ``ones`` bring it down.
+    """
+    v, bound = ones, 0.0
+    for _ in range(10):
+        image = normal(v)
+        bound = float((image / v)[v > 0].max()) if (v > 0).any() else 1.0
+        v = image / image.max().clamp(min=1e-30)
+    return max(bound, 1e-30)

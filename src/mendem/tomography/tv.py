@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Steps of the inner problem for each outer one; it starts where it ended before. 20 gave the same as 5.
 INNER_STEPS = 5
-#: Outer steps over which the objective must have fallen by less than the tolerance.
+#: Outer steps between two looks at the objective, over which it must have fallen by less than the tolerance.
 PATIENCE = 5
 
 
@@ -95,38 +95,51 @@ class Tv:
         """Slices (…, Z, X) of sinograms (…, tilts, width) after each step, from zero; each slice on its own.
 
         FISTA (Beck and Teboulle 2009), its steps of one over the measured norm of AᵀA, restarted when the momentum
-        points uphill (O'Donoghue and Candès 2015). A slice that has converged stays as it is; the end is when all have.
+        points uphill (O'Donoghue and Candès 2015). Of a positive slice, which has empty surroundings, AᵀA is taken as a
+        convolution, and put right every few steps. A slice that has converged stays as it is; the end is when all have.
         """
+        import torch
+
         y = sinograms.reshape(-1, *sinograms.shape[-2:])
         shape = (*sinograms.shape[:-2], *projector.geometry.shape)
         noise = self.noise or projection_noise(y.cpu().numpy())
         weight = self.weight(noise, len(projector.geometry.angles_deg))
-        step = 1 / projector.squared_norm
-        x = y.new_zeros((len(y), *projector.geometry.shape))
+        normal, squared_norm = self._normal(projector)
+        back, step = projector.adjoint(y), 1 / squared_norm
+        x = torch.zeros_like(back)
         ahead, dual = x, gradient(x)
-        seen_x = seen_ahead = 0 * y
+        told_x = told_ahead = x
         pace = y.new_ones((len(y), 1, 1))
         moving = pace > 0
-        objectives: list[Tensor] = []
-        for _ in range(self.iterations):
+        before = None
+        for number in range(1, self.iterations + 1):
             check()
-            goal = ahead + step * projector.adjoint(y - seen_ahead)
+            goal = ahead + step * (back - told_ahead)
             new, dual = self._denoised(goal, weight * step, dual)
             new = new.where(moving, x)
-            seen_new = projector.forward(new)
+            told_new = normal(new)
             uphill = ((ahead - new) * (new - x)).sum((-2, -1), keepdim=True) > 0
             pace = pace.where(~uphill, 1.0)
             after = ((1 + (1 + 4 * pace**2).sqrt()) / 2).where(~uphill, 1.0)
             momentum = (pace - 1) / after
-            ahead, seen_ahead = new + momentum * (new - x), seen_new + momentum * (seen_new - seen_x)
-            x, seen_x, pace = new, seen_new, after
+            ahead, told_ahead = new + momentum * (new - x), told_new + momentum * (told_new - told_x)
+            x, told_x, pace = new, told_new, after
             yield x.view(shape)
-            objectives.append((seen_x - y).square().sum((-2, -1)) / 2 + weight * total_variation(x))
-            if len(objectives) > PATIENCE:
-                fell = objectives[-1 - PATIENCE] - objectives[-1]
-                moving &= ~(fell.abs() < self.tolerance * objectives[-1])[:, None, None]
-                if not moving.any():
-                    return
+            if number % PATIENCE == 0:
+                lacks = y - projector.forward(x)
+                back = projector.adjoint(lacks) + told_x  # so that the gradient at x is right, however told_x is
+                objective = lacks.square().sum((-2, -1)) / 2 + weight * total_variation(x)
+                if before is not None:
+                    moving &= ~((before - objective).abs() < self.tolerance * objective)[:, None, None]
+                    if not moving.any():
+                        return
+                before = objective
+
+    def _normal(self, projector: Projector) -> tuple[Callable[[Tensor], Tensor], float]:
+        """AᵀA and the square of its norm."""
+        if self.positive:
+            return projector.convolution, projector.convolution.squared_norm
+        return lambda x: projector.adjoint(projector.forward(x)), projector.squared_norm
 
     def _denoised(self, goal: Tensor, weight: float, dual: Tensor) -> tuple[Tensor, Tensor]:
         """The x that minimises |x - goal|² / 2 + weight TV(x), and the dual variable that leads to it (same source)."""
