@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_mendem.wedge_layers import CURRENT, MEASURED, MISSING, Drawn, KeptLayers
+from napari_mendem.wedge_layers import CURRENT, GENERATED, MEASURED, MISSING, Drawn, KeptLayers
 from napari_mendem.wedge_page import Page
 from napari_mendem.wedge_work import FINE, Answer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 #: Roles of the layers, from the lowest to the highest, by what the user switches on.
-SLICE, FOURIER, TILT, POINT = ("slice",), ("spectrum", "wedge", "tilts"), ("tilt",), ("point",)
+SLICE, FOURIER, TILT, POINT = ("slice",), ("spectrum", "wedge", "tilts", "generated"), ("tilt",), ("point",)
 ALL = (*SLICE, *FOURIER, *POINT, *TILT)
 
 #: Frequencies that are marked, in cycles per pixel.
@@ -93,7 +93,7 @@ class FlatView:
         from mendem.tomography.wedge_shapes import plane_wedge, ring
 
         grid, drawn, width = _grid(), Drawn(), page.side / 400
-        for outline in plane_wedge(_angles(answer), answer.question.plane, grid):
+        for outline in plane_wedge(answer.measured, answer.question.plane, grid):
             drawn += Drawn.area(self._in_fourier(outline, page), MISSING, width)
         for frequency in RINGS:
             drawn += Drawn.line(self._in_fourier(ring(frequency, grid), page), "#ffffff66", width)
@@ -103,20 +103,27 @@ class FlatView:
         self.kept.put("shapes", "wedge", f"{name} · missing wedge", drawn, page.drawing(), text=WORDS)
 
     def _tilts(self, answer: Answer, page: Page, name: str) -> None:
+        """The lines that tilts measure; those of generated tilts are a layer of their own, in another colour."""
+        self._lines("tilts", answer.measured, MEASURED, f"{name} · tilts in Fourier space", answer, page)
+        if answer.generated:
+            named = f"{name} · generated tilts in Fourier space"
+            self._lines("generated", answer.generated, GENERATED, named, answer, page)
+        else:
+            self.kept.drop("generated")
+
+    def _lines(self, role: str, angles: tuple[float, ...], colour: str, name: str, answer: Answer, page: Page) -> None:
         from mendem.tomography.wedge_shapes import plane_tilt
 
         ends = [
-            self._in_fourier(plane_tilt(angle, answer.question.plane, _grid()), page)
-            for angle in sorted(set(_angles(answer)))
+            self._in_fourier(plane_tilt(angle, answer.question.plane, _grid()), page) for angle in sorted(set(angles))
         ]
-        vectors = np.array([[start, end - start] for start, end in ends])
         self.kept.put(
             "vectors",
-            "tilts",
-            f"{name} · tilts in Fourier space",
-            vectors,
+            role,
+            name,
+            np.array([[start, end - start] for start, end in ends]),
             page.drawing(),
-            edge_color=MEASURED,
+            edge_color=colour,
             edge_width=page.side / 450,
             vector_style="line",
             opacity=0.45,
@@ -191,11 +198,6 @@ class Length:
 def _grid() -> tuple[int, int]:
     """Pixels of a spectrum of which lines and areas are drawn; even, so that 0 is at a pixel."""
     return 256, 256
-
-
-def _angles(answer: Answer) -> tuple[float, ...]:
-    series = answer.question.series
-    return tuple(series.true_angles[tilt] for tilt in series.used)
 
 
 def _row(answer: Answer, layer: ImageLayer, tilt: int, page: Page) -> Drawn:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 #: Marks the layers of the missing wedge in their metadata, with their role.
 WEDGE = "mendem_wedge"
 
-#: Colours that the colour-blind tell apart (Okabe and Ito): what was measured, missed, and is looked at.
-MEASURED, MISSING, CURRENT = "#56B4E9", "#E69F00", "#F0E442"
+#: Colours that the colour-blind tell apart (Okabe and Ito): what was measured, missed, generated, and is looked at.
+MEASURED, MISSING, GENERATED, CURRENT = "#56B4E9", "#E69F00", "#E69F00", "#F0E442"
 
 #: All roles, in the order of their layers from the lowest.
-ORDER = ("slice", "spectrum", "wedge", "tilts", "point", "tilt", "volume", "surface", "plane")
+ORDER = ("slice", "spectrum", "wedge", "tilts", "generated", "point", "tilt", "volume", "surface", "plane")
 
 KINDS = {"image": ImageLayer, "shapes": Shapes, "vectors": Vectors, "surface": Surface}
 

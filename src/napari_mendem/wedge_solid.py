@@ -77,7 +77,7 @@ class SolidView:
         step = side / GRID
         drawing = Place((step,) * 3, tuple(corner + step / 2), (unit,) * 3, AXES)
         if "surface" in roles:
-            vertices, faces = _wedge(tuple(series.true_angles[k] for k in series.used))
+            vertices, faces = _wedge(answer.measured)
             self._surface("surface", f"{layer.name} · missing wedge 3-D", vertices, faces, drawing, MISSING, 0.4)
         if "plane" in roles:
             corners = _halved(tilt_plane(series.true_angles[tilt], (GRID,) * 3))

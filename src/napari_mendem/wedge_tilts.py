@@ -47,10 +47,10 @@ def full_limit(series: TiltSeries) -> float:
 
 
 def limited(series: TiltSeries, limit: float, axis_angle: float) -> TiltSeries:
-    """The series without tilts beyond a limit, with another tilt axis; raises `MendemError` where no tilt is left."""
+    """The series without tilts beyond a limit, with another tilt axis; `MendemError` where no measured one is left."""
     used = used_tilts(series.true_angles, frozenset(series.excluded), limit)
-    if not used:
-        raise MendemError(f"no tilt lies within ±{limit:g}°: raise the limit, or take excluded tilts in again")
+    if not set(used) - set(series.generated):
+        raise MendemError(f"no measured tilt lies within ±{limit:g}°: raise the limit, or take excluded tilts in again")
     left_out = tuple(tilt for tilt in range(series.count) if tilt not in used)
     return replace(series, axis_angle=axis_angle, excluded=left_out)
 

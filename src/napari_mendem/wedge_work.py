@@ -28,7 +28,8 @@ class Question:
     Attributes
     ----------
     series
-        With the tilts excluded that do not count, and the tilt axis that is tried.
+        With the tilts excluded that do not count, and the tilt axis that is tried. The slice is made of all that count;
+        what is missing is what the measured ones leave, so that a wedge that was filled stays the wedge.
     row, depth
         The slice, and its voxels along z; None for as many as it is wide.
     tomogram
@@ -52,7 +53,7 @@ class Question:
             return False
         if self.series.image.data is not other.series.image.data:
             return False
-        tilts = ("angles", "axis_angle", "offset", "shifts", "excluded", "distortions")
+        tilts = ("angles", "axis_angle", "offset", "shifts", "excluded", "distortions", "generated")
         plain = all(getattr(self.series, name) == getattr(other.series, name) for name in tilts)
         return plain and all(getattr(self, n) == getattr(other, n) for n in ("row", "depth", "plane", "solid"))
 
@@ -94,6 +95,18 @@ class Answer:
         """Share of Fourier space that no tilt measures."""
         return sum(end - start for start, end in self.arcs) / 180.0
 
+    @property
+    def measured(self) -> tuple[float, ...]:
+        """Angles of the measured tilts that count, rising."""
+        series = self.question.series
+        return tuple(series.true_angles[tilt] for tilt in series.measured)
+
+    @property
+    def generated(self) -> tuple[float, ...]:
+        """Angles of the generated tilts that count, rising."""
+        series = self.question.series
+        return tuple(series.true_angles[tilt] for tilt in series.used if tilt in series.generated)
+
 
 class Work:
     """Answers questions one at a time, and keeps what the next one will want again."""
@@ -118,7 +131,7 @@ class Work:
         from mendem.tomography.wedge import slice_power, wedge_energy, wedge_mask
 
         series = question.series
-        angles = tuple(series.true_angles[tilt] for tilt in series.used)
+        angles = tuple(series.true_angles[tilt] for tilt in series.measured)
         self._single = self._single or SingleSlice()
         pixels = self._single.of(series, question.row, question.depth, check)
         check()

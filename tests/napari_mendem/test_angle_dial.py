@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from qtpy.QtCore import QPointF, Qt
-from qtpy.QtGui import QColor, QPalette
+from qtpy.QtCore import QPointF, QRect, Qt
+from qtpy.QtGui import QColor, QImage, QPalette
 
 from napari_mendem.wedge_tilts import direction, used_tilts
-from napari_mendem.widgets.angle_dial import COLOURS, AngleDial, Dialled
+from napari_mendem.widgets.angle_dial import COLOURS, INNER, AngleDial
+from napari_mendem.widgets.dialled import Dialled
 
 ANGLES = tuple(np.arange(-60.0, 61.0, 10.0))
 
@@ -119,3 +122,34 @@ def test_a_dial_without_tilts_is_drawn(qtbot):
     qtbot.addWidget(empty)
     assert not empty.grab().isNull()
     assert empty.tilt_at(empty.point(0.0, 0.8)) is None
+
+
+def test_generated_tilts_say_so_and_are_drawn_dashed_with_a_legend(dial):
+    palette = QPalette()
+    palette.setColor(QPalette.ColorRole.WindowText, QColor("#f0f0f0"))
+    dial.setPalette(palette)
+    measured = Dialled((-40.0, 0.0, 40.0), frozenset(), 90.0, ((40.0, 140.0),))
+    dial.show_tilts(measured)
+
+    def along(angle: float) -> list[bool]:
+        """Where a tick is drawn, from its inner end outward."""
+        picture = dial.grab().toImage()
+        ratio = picture.width() / dial.width()
+        ground = picture.pixelColor(2, 2)
+        places = [dial.point(angle, share) * ratio for share in np.linspace(INNER + 0.01, 0.97, 60)]
+        drawn = [picture.pixelColor(int(place.x()), int(place.y())) for place in places]
+        return [abs(c.red() - ground.red()) + abs(c.blue() - ground.blue()) > 60 for c in drawn]
+
+    def below() -> QImage:
+        return dial.grab(QRect(80, int(dial.point(0, 0).y()) + 4, 120, 30)).toImage()
+
+    assert all(along(0.0))
+    plain = below()
+    dial.show_tilts(replace(measured, generated=frozenset({1})))
+    assert 15 < sum(along(0.0)) < 50  # dashes
+    assert below() != plain
+    assert dial.tip_at(dial.point(0.0, 0.8)) == "Tilt 1: +0.0°, generated"
+    assert dial.tip_at(dial.point(40.0, 0.8)) == "Tilt 2: +40.0°, measured"
+    assert dial.accessibleDescription() == "3 of 3 tilts count (1 of them generated), limit 90°"
+    dial.show_tilts(replace(measured, generated=frozenset({1}), excluded=frozenset({1})))
+    assert dial.tip_at(dial.point(0.0, 0.8)) == "Tilt 1: +0.0°, generated, excluded"

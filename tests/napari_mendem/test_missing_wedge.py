@@ -102,7 +102,7 @@ def test_the_slice_is_that_of_the_tomogram_and_lies_below_its_tilts(dock, viewer
 def test_numbers_are_those_of_the_library(dock):
     # A third is missing at ±60°; a point is 1.55 times as long (Radermacher and Hoppe 1980).
     assert dock.ui.missing.text() == "33 % of Fourier space"
-    assert dock.ui.elongation.text().startswith("1.55 along z (half width 1.6")
+    assert dock.ui.elongation.text().replace("\u00a0", " ").startswith("1.55 along z (half width 1.6")
     assert "whitened" in dock.ui.energy.text()
 
 
@@ -201,7 +201,7 @@ def test_the_last_tilt_cannot_be_excluded(dock, viewer):
     dock.ui.limit.setValue(1.0)
     dock.exclude(10)  # 0°, the only one within ±1°
     assert series_of(viewer.layers["ts"]).excluded == ()
-    assert "last that counts" in dock.ui.message.text()
+    assert "last measured one that counts" in dock.ui.message.text()
 
 
 def test_a_limit_that_leaves_no_tilt_is_said_in_a_sentence(viewer, make_dock, settled):
@@ -210,7 +210,7 @@ def test_a_limit_that_leaves_no_tilt_is_said_in_a_sentence(viewer, make_dock, se
     settled(widget)
     widget.ui.limit.setValue(2.0)
     settled(widget)
-    assert widget.ui.message.text().startswith("No tilt lies within ±2°")
+    assert widget.ui.message.text().startswith("No measured tilt lies within ±2°")
     widget.ui.limit.setValue(57.0)
     settled(widget)
     assert not widget.ui.message.isVisibleTo(widget)
@@ -440,3 +440,66 @@ def test_a_dock_in_napari_is_readable_at_300_pixels(make_napari_viewer, monkeypa
     area = dock.findChild(QScrollArea)
     assert dock.minimumSizeHint().width() <= 300
     assert area.widget().minimumSizeHint().width() <= 300 - area.verticalScrollBar().sizeHint().width()
+
+
+# A series that was completed.
+
+WHOLE = tuple(np.arange(-90.0, 90.1, 6.0))
+BEYOND = tuple(k for k, angle in enumerate(WHOLE) if abs(angle) > 60)
+
+
+@pytest.fixture
+def completed(viewer, make_dock, settled):
+    add(viewer, make_series(WHOLE, generated=BEYOND))
+    widget = make_dock()
+    settled(widget)
+    return widget
+
+
+def test_the_wedge_that_was_filled_stays_the_wedge(completed, dock_numbers):
+    answer = completed._answer
+    assert answer.arcs == ((60.0, 120.0),)
+    assert completed.ui.missing.text() == "33 % of Fourier space, filled by 10 generated tilts"
+    assert completed.ui.elongation.text() == dock_numbers.elongation
+    whole = mendem.reconstruct(make_series(WHOLE)).data[:, ROWS // 2]
+    np.testing.assert_allclose(answer.pixels, whole, atol=1e-5 * np.ptp(whole))  # of all tilts
+    expected = wedge_energy(slice_power(whole), wedge_mask(ANGLES, whole.shape))
+    assert answer.energy.missing == pytest.approx(expected.missing, rel=1e-3)
+
+
+@pytest.fixture
+def dock_numbers():
+    """What the measured tilts alone say."""
+    from napari_mendem.wedge_work import Question, Work
+    from napari_mendem.widgets import wedge_words
+
+    class Numbers:
+        elongation = wedge_words.elongation(Work().answer(Question(make_series(), ROWS // 2)))
+
+    return Numbers
+
+
+def test_generated_tilts_are_told_from_measured_ones_in_dial_and_fourier_space(completed, viewer, settled):
+    assert completed.ui.dial.shown.generated == set(BEYOND)
+    made = roles(viewer)
+    assert len(made["tilts"].data) == 21 and len(made["generated"].data) == 10
+    assert "generated tilts" in made["generated"].name
+    assert not np.allclose(made["generated"].edge_color[0], made["tilts"].edge_color[0])
+    completed.ui.fourier.setChecked(False)
+    assert "generated" not in roles(viewer)
+    completed.ui.fourier.setChecked(True)
+    completed.ui.limit.setValue(60.0)
+    settled(completed)
+    assert "generated" not in roles(viewer) and completed.ui.missing.text() == "33 % of Fourier space"
+
+
+def test_the_last_measured_tilt_cannot_be_excluded(viewer, make_dock):
+    add(viewer, make_series((-60.0, 0.0, 60.0), generated=(0, 2)))
+    widget = make_dock(live=False)
+    widget.exclude(1)
+    assert "last measured one" in widget.ui.message.text() and series_of(viewer.layers["ts"]).excluded == ()
+
+
+def test_what_is_known_of_a_completed_series_counts_measured_and_generated_apart(completed):
+    text = completed.ui.input.about.text().replace("\u00a0", " ")
+    assert text.startswith("21 tilts, -60° to 60° · 10 generated · ")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from napari_mendem.wedge_tilts import LARGEST, SMALLEST, STEP, direction, within
+from napari_mendem.wedge_tilts import LARGEST, SMALLEST, STEP, direction
+from napari_mendem.widgets.dialled import Dialled
 
 #: On a light and on a dark ground; told apart by the colour-blind (Okabe and Ito).
 COLOURS = {"measured": ("#0072B2", "#56B4E9"), "missing": ("#D55E00", "#E69F00"), "current": ("#000000", "#F0E442")}
@@ -19,31 +19,6 @@ GRASP, REACH = 9.0, 6.0
 #: Where the ticks of tilts begin, as a share of the radius.
 INNER = 0.68
 LABELS = (-90, -60, -30, 0, 30, 60, 90)
-
-
-@dataclass(frozen=True)
-class Dialled:
-    """What the dial shows.
-
-    Attributes
-    ----------
-    angles
-        Of all tilts in the order of the stack, in degrees.
-    excluded
-        Tilts that the user, or the file, has excluded.
-    limit
-        Tilts further from 0° do not count.
-    arcs
-        (from, to) in degrees that no tilt measures, of `mendem.tomography.directions.missing_arcs`.
-    current
-        The tilt that is looked at.
-    """
-
-    angles: tuple[float, ...] = ()
-    excluded: frozenset[int] = frozenset()
-    limit: float = LARGEST
-    arcs: tuple[tuple[float, float], ...] = ()
-    current: int | None = None
 
 
 class AngleDial(QWidget):
@@ -71,8 +46,7 @@ class AngleDial(QWidget):
     def show_tilts(self, shown: Dialled) -> None:
         """Draw other tilts, or the same in another state."""
         self.shown = shown
-        counted = sum(self._counts(tilt) for tilt in range(len(shown.angles)))
-        self.setAccessibleDescription(f"{counted} of {len(shown.angles)} tilts count, limit {shown.limit:g}°")
+        self.setAccessibleDescription(shown.summary)
         self.update()
 
     # Where things are.
@@ -115,9 +89,6 @@ class AngleDial(QWidget):
 
     def _on_handle(self, place: QPointF) -> bool:
         return any(_distance(place, self.handle(side)) <= GRASP for side in (-1, 1))
-
-    def _counts(self, tilt: int) -> bool:
-        return tilt not in self.shown.excluded and within(self.shown.angles[tilt], self.shown.limit)
 
     # Mouse and keys.
 
@@ -184,10 +155,7 @@ class AngleDial(QWidget):
                 "Drag the handles (or ↑ ↓) to change the limit. Click a tilt (or ← →) to look at it; "
                 "double click (or Space) to exclude it."
             )
-        state = "excluded" if tilt in self.shown.excluded else "measured"
-        if state == "measured" and not self._counts(tilt):
-            state = "beyond the limit"
-        return f"Tilt {tilt}: {signed(self.shown.angles[tilt])}, {state}"
+        return self.shown.said(tilt)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -205,7 +173,9 @@ class AngleDial(QWidget):
             text = _faded(text, 0.5)
         colours = {role: QColor(pair[dark]) for role, pair in COLOURS.items()}
         self._draw_face(painter, text, colours["missing"])
-        self._draw_tilts(painter, text, colours["measured"])
+        self._draw_tilts(painter, text, colours)
+        if self.shown.generated:
+            self._draw_legend(painter, text, colours)
         self._draw_limit(painter, text)
         current = self.shown.current
         if current is not None and current < len(self.shown.angles):
@@ -244,17 +214,32 @@ class AngleDial(QWidget):
             label = QRectF(place.x() - wide / 2, place.y() - high / 2, wide, high)
             painter.drawText(label, int(Qt.AlignmentFlag.AlignCenter), f"{angle:d}°".replace("-", "\u2212"))
 
-    def _draw_tilts(self, painter: QPainter, text: QColor, measured: QColor) -> None:
+    def _draw_tilts(self, painter: QPainter, text: QColor, colours: dict[str, QColor]) -> None:
         for tilt, angle in enumerate(self.shown.angles):
-            outer, inner = self.point(angle), self.point(angle, INNER)
-            counts = self._counts(tilt)
-            painter.setPen(QPen(measured if counts else _faded(text, 0.4), 1.4 if counts else 1.0))
-            painter.drawLine(inner, outer)
+            pen = _pen(colours, tilt in self.shown.generated)
+            if not self.shown.counts(tilt):
+                pen.setColor(_faded(text, 0.4))
+                pen.setWidthF(1.0)
+            painter.setPen(pen)
+            painter.drawLine(self.point(angle, INNER), self.point(angle))
             if tilt in self.shown.excluded:
                 painter.setPen(QPen(text, 1.2))
                 middle = self.point(angle, (1 + INNER) / 2)
                 for across in (QPointF(3, 3), QPointF(3, -3)):
                     painter.drawLine(middle - across, middle + across)
+
+    def _draw_legend(self, painter: QPainter, text: QColor, colours: dict[str, QColor]) -> None:
+        """Which ticks were measured and which were not, below the face."""
+        metrics, long, gap = QFontMetricsF(self.font()), 14.0, 5.0
+        words = {name: metrics.horizontalAdvance(name) for name in ("measured", "generated")}
+        place = self._centre + QPointF(-sum(words.values()) / 2 - long - 2 * gap, 0.5 * metrics.height() + 6.0)
+        for name, wide in words.items():
+            painter.setPen(_pen(colours, name == "generated"))
+            painter.drawLine(place, place + QPointF(long, 0.0))
+            painter.setPen(_faded(text, 0.8))
+            box = QRectF(place.x() + long + gap, place.y() - metrics.height() / 2, wide + gap, metrics.height())
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), name)
+            place += QPointF(long + 3 * gap + wide, 0.0)
 
     def _draw_limit(self, painter: QPainter, text: QColor) -> None:
         if not self.shown.angles:
@@ -267,9 +252,13 @@ class AngleDial(QWidget):
             painter.drawEllipse(self.handle(side), 5.0, 5.0)
 
 
-def signed(angle: float) -> str:
-    """An angle with its sign."""
-    return f"{angle:+.1f}°".replace("-", "\u2212")
+def _pen(colours: dict[str, QColor], generated: bool) -> QPen:
+    """Of a tick: what was generated is dashed, and has the colour of what it was made for."""
+    if not generated:
+        return QPen(colours["measured"], 1.4)
+    pen = QPen(colours["missing"], 1.6, Qt.PenStyle.CustomDashLine, Qt.PenCapStyle.FlatCap)
+    pen.setDashPattern([2.5, 2.0])
+    return pen
 
 
 def _distance(a: QPointF, b: QPointF) -> float:

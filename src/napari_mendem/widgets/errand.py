@@ -16,8 +16,7 @@ from napari_mendem.widgets.words import unbroken
 
 if TYPE_CHECKING:
     from mendem.engine import Progress
-    from napari_mendem.widgets.task_widget import TaskWidget
-    from napari_mendem.widgets.tilt_dock import TiltDock
+    from napari_mendem.widgets.front_dock import LiveDock
 
 #: How often a running job is looked at, ms.
 POLL = 50
@@ -41,7 +40,7 @@ class Errand(QObject):
         Whose buttons wait meanwhile, and which shows progress, what was found and what went wrong.
     """
 
-    def __init__(self, dock: TaskWidget | TiltDock) -> None:
+    def __init__(self, dock: LiveDock) -> None:
         super().__init__(dock)
         self._dock = dock
         self._job: Job | None = None

@@ -6,7 +6,7 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, QSize, Qt
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QWidget
 from superqt.utils import qthrottled
 
@@ -16,12 +16,13 @@ from napari_mendem.layers import image_from_layer, unwrapped
 from napari_mendem.preferences import preferences
 from napari_mendem.viewport import go_to, shown_direction
 from napari_mendem.wedge_layers import KeptLayers
-from napari_mendem.wedge_tilts import by_angle, exclude, full_limit, limited, slices, used_tilts
+from napari_mendem.wedge_tilts import by_angle, exclude, limited, slices, used_tilts
 from napari_mendem.wedge_view import WedgeView
 from napari_mendem.wedge_work import Answer, Question
 from napari_mendem.widgets import wedge_words
-from napari_mendem.widgets.angle_dial import Dialled, signed
 from napari_mendem.widgets.connections import Connections
+from napari_mendem.widgets.dialled import Dialled
+from napari_mendem.widgets.front_dock import FrontDock
 from napari_mendem.widgets.messages import in_words
 from napari_mendem.widgets.missing_wedge_follow import SWITCHED, Follows
 from napari_mendem.widgets.missing_wedge_layout import MissingWedgeLayout
@@ -39,7 +40,7 @@ TITLE = "Missing wedge"
 EVERY = 60
 
 
-class MissingWedgeWidget(Follows, QWidget):
+class MissingWedgeWidget(Follows, FrontDock):
     """Shows the missing wedge of a tilt series. Its layers stay when the dock is closed.
 
     Parameters
@@ -128,8 +129,8 @@ class MissingWedgeWidget(Follows, QWidget):
         if layer is None or series is None:
             return
         excluded = frozenset(series.excluded) ^ {tilt}
-        if not used_tilts(series.true_angles, excluded, self.ui.limit.value()):
-            self._say(f"tilt {tilt} is the last that counts, and one is needed")
+        if not used_tilts(series.true_angles, excluded | set(series.generated), self.ui.limit.value()):
+            self._say(f"tilt {tilt} is the last measured one that counts, and one is needed")
             return
         exclude(layer, excluded)
 
@@ -174,24 +175,12 @@ class MissingWedgeWidget(Follows, QWidget):
                 label.setText("")
             return
         if before is None or _frame(before) != _frame(self._series):
-            self._set_fields(self._series)
+            self.ui.take_over(self._series)
             tilt = self._tilt_in_stack()
             angles = self._series.true_angles
             self.select(min(range(len(angles)), key=lambda k: abs(angles[k])) if tilt is None else tilt)
         self._show_tilt()
         self._changed()
-
-    def _set_fields(self, series: TiltSeries) -> None:
-        ui = self.ui
-        rows = slices(series, series.axis_angle)
-        blocked = [QSignalBlocker(w) for w in (ui.limit, ui.axis, ui.tilt, ui.row, ui.row_number)]
-        ui.limit.setValue(full_limit(series))
-        ui.axis.setValue(series.axis_angle)
-        ui.tilt.setRange(0, series.count - 1)
-        for field in (ui.row, ui.row_number):
-            field.setRange(0, rows - 1)
-            field.setValue(rows // 2)
-        del blocked
 
     # What changes meanwhile.
 
@@ -203,7 +192,7 @@ class MissingWedgeWidget(Follows, QWidget):
         for field in (self.ui.row, self.ui.row_number):
             if field.maximum() != rows - 1:
                 field.setMaximum(rows - 1)
-        self._show_dial()
+        self.ui.show_dial(self._series, self._tilt)
         self.ask()
 
     def _slid(self, place: int) -> None:
@@ -267,21 +256,8 @@ class MissingWedgeWidget(Follows, QWidget):
     def _show_tilt(self) -> None:
         """The current tilt in dial, slider and words."""
         assert self._series is not None
-        with QSignalBlocker(self.ui.tilt):
-            self.ui.tilt.setValue(by_angle(self._series).index(self._tilt))
-        self.ui.angle.setText(signed(self._series.true_angles[self._tilt]))
-        self._show_dial()
-
-    def _show_dial(self) -> None:
-        from mendem.tomography.directions import missing_arcs
-
-        series, limit = self._series, self.ui.limit.value()
-        if series is None:
-            return
-        angles, excluded = series.true_angles, frozenset(series.excluded)
-        used = used_tilts(angles, excluded, limit)
-        arcs = missing_arcs([angles[tilt] for tilt in used]) if used else ((-90.0, 90.0),)
-        self.ui.dial.show_tilts(Dialled(angles, excluded, limit, arcs, self._tilt))
+        self.ui.show_tilt(self._series, self._tilt)
+        self.ui.show_dial(self._series, self._tilt)
 
     def _draw(self) -> None:
         """Bring the layers up to date."""
@@ -306,9 +282,6 @@ class MissingWedgeWidget(Follows, QWidget):
 
     # Qt.
 
-    def sizeHint(self) -> QSize:
-        return super().sizeHint().expandedTo(QSize(300, 0))
-
     def _in_front(self, front: bool) -> None:
         """A dock that is closed or behind another one computes nothing; its layers stay."""
         self._away = not front
@@ -316,22 +289,6 @@ class MissingWedgeWidget(Follows, QWidget):
             self.ask()
         else:
             self.asker.stop()
-
-    def hideEvent(self, event: object) -> None:
-        super().hideEvent(event)
-        if not event.spontaneous():  # type: ignore[attr-defined]
-            self._in_front(False)
-
-    def showEvent(self, event: object) -> None:
-        super().showEvent(event)
-        self._in_front(True)
-
-    def keyPressEvent(self, event: object) -> None:
-        """Escape cancels."""
-        if self.busy and event.key() == Qt.Key.Key_Escape:  # type: ignore[attr-defined]
-            self.cancel()
-        else:
-            super().keyPressEvent(event)
 
 
 def _frame(series: TiltSeries) -> tuple:

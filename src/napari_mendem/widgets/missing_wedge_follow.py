@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Layers by the check box that switches them.
 SWITCHED = {
-    "fourier": ("spectrum", "wedge", "tilts", "volume", "surface"),
+    "fourier": ("spectrum", "wedge", "tilts", "generated", "volume", "surface"),
     "ray": ("tilt", "plane"),
     "point": ("point",),
 }

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from napari.layers import Image as ImageLayer
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QObject, QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -24,8 +24,9 @@ from qtpy.QtWidgets import (
 from napari_mendem.layers import TOOL
 from napari_mendem.tilt_layers import is_tilt_series
 from napari_mendem.wedge_layers import WEDGE
-from napari_mendem.wedge_tilts import LARGEST, SMALLEST
+from napari_mendem.wedge_tilts import LARGEST, SMALLEST, by_angle, full_limit, slices, used_tilts
 from napari_mendem.widgets.angle_dial import AngleDial
+from napari_mendem.widgets.dialled import Dialled, signed
 from napari_mendem.widgets.dock_foot import scrolled
 from napari_mendem.widgets.fields import narrow
 from napari_mendem.widgets.layer_choice import LayerChoice
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from mendem.tomography.tilt_series import TiltSeries
     from napari_mendem.widgets.connections import Connections
 
 #: What the spectrum is of where no tomogram is chosen.
@@ -103,6 +105,34 @@ class MissingWedgeLayout(QObject):
             widget.setEnabled(there)
         self.solid.setEnabled(there)
         self.fill.setEnabled(there)
+
+    def take_over(self, series: TiltSeries) -> None:
+        """Set the fields by a series: all its tilts, its tilt axis, its middle slice."""
+        rows = slices(series, series.axis_angle)
+        blocked = [QSignalBlocker(w) for w in (self.limit, self.axis, self.tilt, self.row, self.row_number)]
+        self.limit.setValue(full_limit(series))
+        self.axis.setValue(series.axis_angle)
+        self.tilt.setRange(0, series.count - 1)
+        for field in (self.row, self.row_number):
+            field.setRange(0, rows - 1)
+            field.setValue(rows // 2)
+        del blocked
+
+    def show_tilt(self, series: TiltSeries, tilt: int) -> None:
+        """The tilt that is looked at, on its slider and in words."""
+        with QSignalBlocker(self.tilt):
+            self.tilt.setValue(by_angle(series).index(tilt))
+        self.angle.setText(signed(series.true_angles[tilt]))
+
+    def show_dial(self, series: TiltSeries, tilt: int) -> None:
+        """All tilts on the dial, and what the measured ones within the limit leave missing."""
+        from mendem.tomography.directions import missing_arcs
+
+        angles, excluded, limit = series.true_angles, frozenset(series.excluded), self.limit.value()
+        generated = frozenset(series.generated)
+        measured = used_tilts(angles, excluded | generated, limit)
+        arcs = missing_arcs([angles[k] for k in measured]) if measured else ((-90.0, 90.0),)
+        self.dial.show_tilts(Dialled(angles, excluded, limit, arcs, tilt, generated))
 
     def _inputs(self, dock: QWidget, viewer: ViewerModel, connections: Connections) -> QFormLayout:
         form = new_form()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
-from threading import Event
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QWidget
 
 from mendem.errors import MendemError
@@ -18,12 +15,11 @@ from mendem.tasks.base import Task
 from napari_mendem import costs
 from napari_mendem.layers import Look, image_from_layer, unwrapped
 from napari_mendem.preferences import preferences
-from napari_mendem.results import PreviewLayer, ResultLayers
+from napari_mendem.results import ResultLayers
 from napari_mendem.widgets import words
 from napari_mendem.widgets.blur_field import BlurField
-from napari_mendem.widgets.connections import Connections
 from napari_mendem.widgets.control import NegativeControl
-from napari_mendem.widgets.errand import Errand
+from napari_mendem.widgets.front_dock import LiveDock
 from napari_mendem.widgets.inputs import Inputs
 from napari_mendem.widgets.layout import TaskLayout
 from napari_mendem.widgets.live import Live
@@ -32,7 +28,6 @@ from napari_mendem.widgets.mask_field import MaskField
 from napari_mendem.widgets.measuring import Measuring
 from napari_mendem.widgets.messages import Messages
 from napari_mendem.widgets.presets import TaskPresets
-from napari_mendem.widgets.tabs import share_place
 from napari_mendem.workers import Preparations, Request, RestoreJob
 
 if TYPE_CHECKING:
@@ -42,7 +37,7 @@ if TYPE_CHECKING:
     from mendem.engine import Run
 
 
-class TaskWidget(Messages, QWidget):
+class TaskWidget(Messages, LiveDock):
     """Base of the dock widgets; a task's own is a subclass that names it.
 
     Parameters
@@ -61,13 +56,9 @@ class TaskWidget(Messages, QWidget):
         self.setObjectName(self.task.name)
         chosen = preferences()
         self._cpu_threads = chosen.cpu_threads
-        self._connections = Connections()
         self._preparations = Preparations()
-        self._running: list[Event] = []
         self._run: Run | None = None
         self._answered: tuple[Task, Options] | None = None
-        #: Whether the dock can be seen: otherwise it leaves no preview.
-        self.in_front = True
         self.ui = ui = TaskLayout(self, viewer, self.task, self._connections)
         ui.options.set(budget=chosen.budget, device=chosen.device)
         self.live = Live(
@@ -81,7 +72,6 @@ class TaskWidget(Messages, QWidget):
             self.volumes,
         )
         self.inputs = Inputs(viewer, ui.slots, self.task, self)
-        self.errand = Errand(self)
         self.control = NegativeControl(self, self.errand)
         self.presets = TaskPresets(self)
         self.marking = [Marking(self, f, self.errand) for f in ui.slots.values() if isinstance(f, MaskField)]
@@ -101,19 +91,11 @@ class TaskWidget(Messages, QWidget):
         self.live.failed.connect(self._preview_failed)
         self.live.stage.connect(self._staged)
         self._connections.make(viewer.layers.events.removed, self._layer_removed)
-        connected = self._connections, self.inputs.connections, *(m.connections for m in self.measuring)
-        # Nothing below may hold this widget: it runs when Qt has deleted it.
-        self.destroyed.connect(partial(_shut, connected, self.live.preview.running, self._running, self.live.output))
+        self._ready(self.live.preview.running, self.inputs.connections, *(m.connections for m in self.measuring))
         self._image_changed()
         ui.live.setChecked(chosen.live)
-        share_place(self, self._in_front)
 
     # What scripts and tests drive.
-
-    @property
-    def busy(self) -> bool:
-        """Whether a restoration, its negative control or a search is at work."""
-        return self.errand.busy
 
     def restore(self) -> None:
         """Restore the chosen region of the chosen image into new layers; returns at once."""
@@ -146,12 +128,6 @@ class TaskWidget(Messages, QWidget):
             self._conclude(job)
 
         self.errand.start(job, f"{layer.name} · {self.task.title}", done, grow)
-
-    def cancel(self) -> None:
-        """Stop what is at work; of a restoration, what is finished is kept and marked partial."""
-        if self.busy:
-            self.ui.cancel.setEnabled(False)
-        self.errand.cancel()
 
     def request_all(self) -> Request:
         """All that the fields say, for all of the image; raises `MendemError` where they cannot be followed."""
@@ -322,53 +298,3 @@ class TaskWidget(Messages, QWidget):
     def _wanted_image(self) -> object:
         layer = self.ui.image.layer
         return None if layer is None else layer.data[0] if layer.multiscale else layer.data
-
-    # Qt.
-
-    def sizeHint(self) -> QSize:
-        """As wide as the information needs to be read well."""
-        return super().sizeHint().expandedTo(QSize(300, 0))
-
-    def _in_front(self, front: bool) -> None:
-        """A dock that is closed or behind another one computes no preview, and leaves none behind."""
-        self.in_front = front
-        if not front:
-            self.live.pause(True)
-            self.live.output.remove()
-        elif not self.busy:
-            self.live.pause(False)
-
-    def hideEvent(self, event: object) -> None:
-        super().hideEvent(event)
-        if event.spontaneous():  # type: ignore[attr-defined]  # the window is minimised
-            self.live.pause(True)
-        else:
-            self._in_front(False)
-
-    def showEvent(self, event: object) -> None:
-        super().showEvent(event)
-        self.in_front = True
-        if not self.busy:
-            self.live.pause(False)
-
-    def keyPressEvent(self, event: object) -> None:
-        """Escape cancels."""
-        if self.busy and event.key() == Qt.Key.Key_Escape:  # type: ignore[attr-defined]
-            self.cancel()
-        else:
-            super().keyPressEvent(event)
-
-
-def _shut(
-    connections: tuple[Connections, ...],
-    previewing: list[Event],
-    restoring: list[Event],
-    preview: PreviewLayer,
-    _: object = None,
-) -> None:
-    """Leave nothing at work, nothing connected and no preview behind a widget that is gone."""
-    for made in connections:
-        made.cut()
-    for cancelled in (*previewing, *restoring):
-        cancelled.set()
-    preview.remove()

@@ -136,15 +136,16 @@ class TiltInput(QObject):
 
 
 def about_series(series: TiltSeries) -> str:
-    """``41 tilts, -60° to 60° · 1.4 nm · 192 × 192 · not aligned``."""
+    """``41 tilts, -60° to 60° · 20 generated · 1.4 nm · 192 × 192 · not aligned``."""
     image = series.image
     assert image.voxel_size is not None
-    low, high = series.limits
+    angles = [series.true_angles[tilt] for tilt in series.measured or series.used]
     size = str(image.voxel_size) if image.voxel_size.known else "pixel size unknown"
     shape = " × ".join(str(n) for n in image.plane_shape)
-    parts = [f"{len(series.used)} tilts, {low:.4g}° to {high:.4g}°", size, shape]
-    if series.excluded:
-        parts.append(f"{len(series.excluded)} excluded")
+    parts = [f"{len(angles)} tilts, {angles[0]:.4g}° to {angles[-1]:.4g}°", size, shape]
+    out = len(series.excluded)
+    made = len(series.used) - len(series.measured)
+    parts[1:1] = [f"{count} {what}" for count, what in ((out, "excluded"), (made, "generated")) if count]
     axis = f"axis {series.axis_angle:.3g}° from y"
     parts.append(f"aligned, {axis}" if series.aligned else "not aligned")
     return " · ".join(part.replace(" ", NO_BREAK) for part in parts)

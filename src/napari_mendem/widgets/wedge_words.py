@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from napari_mendem.widgets.words import NO_BREAK
+
 if TYPE_CHECKING:
     from napari_mendem.wedge_work import Answer
 
 
 def missing(answer: Answer) -> str:
-    """How much of Fourier space no tilt measures."""
-    return f"{100 * answer.missing_share:.0f} % of Fourier space"
+    """How much of Fourier space no tilt measures, and how many tilts were generated for it."""
+    made = len(answer.generated)
+    filled = f", filled by {made} generated {'tilt' if made == 1 else 'tilts'}" if made else ""
+    return f"{100 * answer.missing_share:.0f} % of Fourier space{filled}"
 
 
 def elongation(answer: Answer) -> str:
     """How much longer a point is along z, by curvature and by width."""
     long = f"{answer.elongation:.2f}" if math.isfinite(answer.elongation) else "without end"
     ratio = answer.widths.z / answer.widths.x
-    half = f" (half width {ratio:.2f})" if math.isfinite(ratio) else ""
+    half = f" (half{NO_BREAK}width{NO_BREAK}{ratio:.2f})" if math.isfinite(ratio) else ""
     return f"{long} along z{half}"
 
 
