@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mendem.simulate.tilt_beam import interaction
+from mendem.simulate.tilt_cell import cell_volume
 from mendem.simulate.tilt_density import Species, from_folder
 from mendem.simulate.tilt_packing import Specimen
 from mendem.tomography.density import EDGE
@@ -141,6 +142,14 @@ def crowded_slab(folder: Path, seed: int) -> Phantom:
     return Phantom("macromolecules in a slab", np.pad(values, ((SIDE - THICK,) * 2, (0, 0), (0, 0))), False)
 
 
+def crowded_cell(folder: Path, seed: int) -> Phantom:
+    """A cell of `mendem.simulate`, its cytosol crowded with them; volts as density 1 for each 3 V, without the mean."""
+    volume = cell_volume((2 * THICK, 2 * ROWS, 2 * SIDE), VOXEL_NM / 2, 40 + seed, templates(folder))
+    values = np.asarray(volume.data) / np.float32(VOLTS)
+    values = values - values.mean(dtype=np.float64).astype(np.float32)
+    return Phantom("cell", np.pad(values, ((SIDE - THICK,) * 2, (0, 0), (0, 0))), False)
+
+
 def shapes(seed: int) -> Phantom:
     """Tori, cones, screws and a ball of a gyroid: solids of density 0.4 to 1 in random directions."""
     from scipy.spatial.transform import Rotation
@@ -238,7 +247,7 @@ SCHEMES: dict[str, tuple[float, ...]] = {
     "±60° in 3°": tuple(np.arange(-60.0, 61, 3)),
     "±45° in 3°": tuple(np.arange(-45.0, 46, 3)),
     "±70° in 2°": tuple(np.arange(-70.0, 71, 2)),
-    "-51° to 69°, irregular": (),
+    "-51° to 69°": (),
 }
 
 
@@ -266,5 +275,6 @@ def makers(data: Path) -> dict[str, Maker]:
             "macromolecules": lambda seed: macromolecules(folder, seed),
             **found,
             "slab": lambda seed: crowded_slab(folder, seed),
+            "cell": lambda seed: crowded_cell(folder, seed),
         }
     return found

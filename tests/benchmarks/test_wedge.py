@@ -13,11 +13,14 @@ from scipy import ndimage
 
 pytest.importorskip("skimage")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from benchmarks.wedge_held_out import compared  # noqa: E402
+from benchmarks import wedge, wedge_held_out, wedge_tilts  # noqa: E402
 from benchmarks.wedge_methods import Answer, completed, missing, nearest_tilts, tilts_of, wbp  # noqa: E402
 from benchmarks.wedge_phantoms import Phantom, ellipsoids, recorded, rows_of, shapes, shot_noise  # noqa: E402
+from benchmarks.wedge_recorded import Recording, compared, held  # noqa: E402
 from benchmarks.wedge_scores import axial_ratios, covered, region_of, scored, slope, tilt_scores  # noqa: E402
+from mendem.appraisal.fourier_region import part_in_region, without_margin  # noqa: E402
 from mendem.tomography.projector import Projector  # noqa: E402
+from mendem.tomography.wedge import wedge_mask  # noqa: E402
 
 ANGLES = tuple(np.arange(-60.0, 61, 6))
 
@@ -129,8 +132,99 @@ def test_a_tilt_that_is_shifted_and_scaled_is_compared_as_it_was():
     rng = np.random.default_rng(1)
     tilt = ndimage.gaussian_filter(rng.normal(size=(40, 48)), 2)
     moved = 5 - 3 * ndimage.shift(tilt, (1.5, -1.0), order=3, mode="nearest")
-    assert compared(moved, tilt) < 1e-3 * tilt.var()
     # Noise of the recorded tilt stays, whatever is fitted.
     noisy = tilt + rng.normal(0, 0.05, tilt.shape)
-    assert compared(moved, noisy) == pytest.approx(0.05**2, rel=0.15)
-    assert compared(np.roll(tilt, 12, 1), tilt) > 0.3 * tilt.var()
+    exact, recorded = compared(moved, np.stack([tilt, noisy]))
+    assert exact < 1e-3 * tilt.var()
+    assert recorded == pytest.approx(0.05**2, rel=0.15)
+    assert compared(np.roll(tilt, 12, 1), tilt[None])[0] > 0.3 * tilt.var()
+
+
+def _white(case, seed):
+    return np.random.default_rng(seed).normal(size=case.truth.shape)
+
+
+def test_the_correlation_in_the_wedge_sees_nothing_of_what_was_measured_nor_of_the_margin(case):
+    told = replace(case, truth=_white(case, 1))
+    region = region_of(case)
+    whole = wedge_mask(case.geometry.angles_deg, case.geometry.shape)
+    assert region.sum() < whole.sum() and not (region & ~whole).any()
+    # The margin is one frequency wide on all sides: around what is left, every neighbour is in the wedge.
+    assert np.array_equal(without_margin(whole), region)
+    assert not (ndimage.binary_dilation(region, np.ones((3, 3))) & ~whole).any()
+    outside = part_in_region(_white(case, 2), ~region)
+    row = scored(Answer(told.truth + outside), told, Answer(outside))
+    known = [c for c in row["FSC"] if c is not None]
+    assert known == pytest.approx([1.0] * len(known)) and row["error"] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_correlation_in_the_wedge_is_that_of_what_is_there(case):
+    told = replace(case, truth=_white(case, 1))
+    wrong = part_in_region(_white(case, 2), region_of(case))
+    row = scored(Answer(told.truth + wrong), told, Answer(0 * wrong))
+    # As much noise as there is of the truth: 1 / sqrt(2). Outer shells hold thousands of frequencies.
+    assert [c for c in row["FSC"][-6:] if c is not None] == pytest.approx([2**-0.5] * 6, abs=0.06)
+    assert row["error over truth"] == pytest.approx(1.0, abs=0.05)
+    assert row["power"] == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_recorded_series_hides_its_outer_tilts_and_knows_them_without_noise():
+    series = held(Recording("needle", 16.0, 400.0), 5)
+    assert max(np.abs(series.case.geometry.angles_deg)) <= 60 < min(np.abs(series.angles))
+    assert series.recorded.shape[1] == series.hidden.shape[1] + series.case.sinograms.shape[1]
+    noise = series.hidden - series.clean
+    # Counts: 400 at the peak, so that their noise is at most 20, and whole numbers add 0.3.
+    assert 1 < noise.std() < 20 and abs(noise.mean()) < 1
+    assert np.corrcoef(series.hidden.ravel(), series.clean.ravel())[0, 1] > 0.9
+    # The truth is in the unit of the tilts: its mass is theirs, to a few per cent of drift and of empty pixels' noise.
+    mass = series.case.truth.sum(dtype=np.float64)
+    assert series.recorded.sum((0, 2), dtype=np.float64) == pytest.approx(mass, rel=0.12)
+
+
+def _row(**other):
+    """A case of the section, as it is kept."""
+    about = {"kind": "slab", "tilts": wedge.PLAIN, "dose": 3.0, "seed": 1, "error": 0.5, "power": 0.6, "reach": 0.2}
+    return {**about, **other}
+
+
+def test_the_page_has_means_over_seeds_and_the_worst_case():
+    methods = ["WBP", "TV", "volume road"]
+    rows = [_row(method="WBP", error=1.0, seed=s) for s in (1, 2)] + [_row(method="TV", seed=s) for s in (1, 2)]
+    rows += [_row(method="volume road", error=0.2), _row(method="volume road", error=0.6, power=0.4, seed=2)]
+    slope = {"standard error": 0.02, "elongation": 1.1}
+    slopes = [{"method": m, "dose": d, "slope": 0.95, **slope} for m in methods for d in (None, 3.0)]
+    result = {"rows": rows, "slopes": slopes, "methods": methods}
+    text = "\n".join(wedge.page(result))
+    assert "| slab | ±60° in 3° | 3 e/Å² | 2 | 1.00 | 0.50 | 0.40 |" in text
+    assert "| worst of all |  |  | 2 | 1.00 | 0.50 | 0.60 |" in text
+    found = {aim.split(": ")[1][:5]: (said, met) for aim, said, met in wedge.aims(result)}
+    assert found["error"] == ("0.40 on average, 0.60 at worst, 2 cases", True)
+    assert found["bette"] == ("in 1 of 2 cases", False)
+    assert found["power"] == ("0.40 to 0.60, 0.50 on average; outside in 1 of 2 cases", False)
+
+
+def test_gains_on_recorded_tilts_are_stated_beside_what_could_be_gained():
+    about = {"series": "needle", "seed": 1, "noise": "2 % of the peak", "shown": 30, "hidden": 10, "power": 0.9}
+    rows = [
+        {"method": "TV", **about, "recorded": 0.0, "clean": 0.0, "error": 0.4, "true error": 0.3},
+        {"method": "volume road", **about, "recorded": 0.8, "clean": 1.5, "error": 0.3, "true error": 0.2},
+        {**about, "method": wedge_held_out.CEILING, "recorded": 1.1, "clean": None, "error": None, "true error": None}
+        | {"power": None},
+    ]
+    result = {"rows": rows, "kept": {"uint16": True}}
+    text = "\n".join(wedge_held_out.page(result))
+    assert "| volume road | +0.80 | +1.50 | 0.30 | 0.20 | 0.90 |" in text
+    assert "| the specimen itself | +1.10 | – | – | – | – |" in text
+    met = {aim: met for aim, _, met in wedge_held_out.aims(result)}
+    assert met["volume road: 1 dB over TV on hidden tilts, as recorded"] is False
+    assert met["volume road: 1 dB over TV on hidden tilts, against tilts without noise"] is True
+
+
+def test_generated_tilts_are_tabled_and_drawn_by_angle(tmp_path):
+    rows = [
+        {"way": way, "dose": None, "cpu": 1.0, "PSNR": [30.0] * 20, "SSIM": [0.9] * 20}
+        for way in ("nearest tilt", "TV, reprojected", "volume road, reprojected", "tilt road, 1 at once")
+    ]
+    result = {"rows": rows, "hidden": wedge_tilts.HIDDEN, "side": 96}
+    assert "| tilt road, 1 at once | 30.00 |" in "\n".join(wedge_tilts.page(result))
+    assert wedge_tilts.draw(result, tmp_path / "tilts.png") and (tmp_path / "tilts.png").stat().st_size > 10_000
