@@ -70,9 +70,11 @@ def sirt(case: Case) -> np.ndarray:
     return reconstructed(case, Sirt(SIRT_ITERATIONS, positive=case.isolated))
 
 
-def filled(case: Case, filler: Any) -> Answer:
-    """By anything that is a `mendem.tomography.filler.Filler`, as the product runs it."""
+def filled(case: Case, filler: Any, sampler: Any = None) -> Answer:
+    """By anything that is a `mendem.tomography.filler.Filler`, as the product runs it; with a sampler one sample."""
     import torch
+
+    from mendem.priors.wedge_samples import SampledFiller
 
     geometry, inner = case.geometry, slice(None)
     if not case.isolated:
@@ -87,7 +89,8 @@ def filled(case: Case, filler: Any) -> Answer:
         for first in range(0, rows, TOGETHER):
             last = min(first + TOGETHER, rows)
             part = torch.from_numpy(np.ascontiguousarray(padded[first : last + 2 * whole.halo]))
-            for found in whole.fill(part, geometry, lambda: None):
+            asked = whole if sampler is None else SampledFiller(whole, sampler, first)
+            for found in asked.fill(part, geometry, lambda: None):
                 latest = found
             mean[:, first:last] = latest.mean[..., inner].transpose(0, 1).numpy()
             if latest.std is not None:
@@ -182,6 +185,14 @@ def network(case: Case) -> Answer:
     return filled(case, load_filler(case.isolated))
 
 
+def sample(case: Case) -> Answer:
+    """One sample of the volume road; the spread that it states is that of the mean, and is left out."""
+    from mendem.priors.wedge_filler import load_filler
+    from mendem.priors.wedge_samples import load_sampler
+
+    return Answer(filled(case, load_filler(case.isolated), load_sampler()).mean)
+
+
 def learned(case: Case, anew: bool) -> Answer:
     """The volume road after it learned from this series alone: from its trained weights, or ``anew`` from random ones.
 
@@ -222,6 +233,7 @@ METHODS: dict[str, Method] = {
     "TV": timed(tv),
     "nearest tilt": timed(nearest),
     "volume road": timed(network),
+    "volume road, sample": timed(sample),
     "tilt road": timed(road),
     "self-supervised": timed(lambda case: learned(case, anew=True)),
     "volume road, adapted": timed(lambda case: learned(case, anew=False)),
@@ -234,7 +246,10 @@ def available() -> list[str]:
     """Names of `METHODS` whose weights are there."""
     from mendem.priors.checkpoint import models_folder
 
-    folders = dict.fromkeys(("volume road", *SLOW), "wedge-volume") | {"tilt road": "wedge-tilts"}
-    return [
-        name for name in METHODS if name not in folders or any((models_folder() / folders[name]).glob("*.safetensors"))
-    ]
+    needed = {
+        **dict.fromkeys(("volume road", *SLOW), ("wedge-volume",)),
+        "volume road, sample": ("wedge-volume", "wedge-samples"),
+        "tilt road": ("wedge-tilts",),
+    }
+    installed = {path.parent.name for path in models_folder().glob("wedge-*/*.safetensors")}
+    return [name for name in METHODS if installed.issuperset(needed.get(name, ()))]

@@ -13,6 +13,7 @@ COLOURS = {
     "TV": "0.2",
     "nearest tilt": "tab:olive",
     "volume road": "tab:red",
+    "volume road, sample": "tab:orange",
     "tilt road": "tab:blue",
     "self-supervised": "tab:green",
     "volume road, adapted": "tab:pink",

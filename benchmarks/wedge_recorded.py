@@ -8,6 +8,8 @@ tilts without noise are kept beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
 
 import numpy as np
 from scipy import ndimage
@@ -182,21 +184,31 @@ def sirt_of_all(case: Case, angles: np.ndarray | tuple[float, ...], every: np.nd
 def compared(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Mean squared errors of a tilt (y, x) against each target (n, y, x), shifted and fitted first.
 
-    For each target the shift is the best of a grid of half pixels up to 2 px; scale and offset of the values are those
-    of least squares; borders are left out.
+    For each target the shift is the best of a grid of half pixels up to 2 px, looked for about the best of whole
+    pixels; scale and offset of the values are those of least squares; borders are left out.
     """
     inner = (slice(BORDER, -BORDER),) * 2
-    wanted = np.stack([t[inner].ravel() for t in targets]).astype(np.float64)
-    wanted -= wanted.mean(1, keepdims=True)
-    power = np.mean(wanted**2, axis=1)
-    best = np.full(len(targets), np.inf)
-    steps = np.arange(-REACH, REACH + 0.1, 0.5)
     smooth = ndimage.spline_filter(found.astype(np.float64), 3)
-    for dy in steps:
-        for dx in steps:
-            moved = ndimage.shift(smooth, (dy, dx), order=3, mode="nearest", prefilter=False)[inner].ravel()
-            moved -= moved.mean()
-            own = float(np.mean(moved**2))
-            alike = wanted @ moved / len(moved)
-            best = np.minimum(best, power - alike**2 / own if own > 0 else power)
-    return best
+
+    @cache
+    def shifted(dy: float, dx: float) -> tuple[np.ndarray, float]:
+        """What is compared, without its mean, and its mean square."""
+        moved = ndimage.shift(smooth, (dy, dx), order=3, mode="nearest", prefilter=False)[inner].ravel()
+        moved -= moved.mean()
+        return moved, float(np.mean(moved**2))
+
+    errors = []
+    for target in targets:
+        wanted = target[inner].ravel().astype(np.float64)
+        wanted -= wanted.mean()
+        power = float(np.mean(wanted**2))
+
+        def error(at: tuple[float, float], wanted: np.ndarray = wanted, power: float = power) -> float:
+            moved, own = shifted(*at)
+            return power - float(np.mean(wanted * moved)) ** 2 / own if own > 0 else power
+
+        whole = np.arange(-REACH, REACH + 0.1)
+        near = min(product(whole, whole), key=error)
+        halves = [[p + h for h in (-0.5, 0.0, 0.5) if abs(p + h) <= REACH] for p in near]
+        errors.append(min(map(error, product(*halves))))
+    return np.array(errors)

@@ -14,11 +14,15 @@ from scipy import ndimage
 pytest.importorskip("skimage")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks import wedge, wedge_held_out, wedge_tilts  # noqa: E402
-from benchmarks.wedge_methods import Answer, completed, missing, nearest_tilts, tilts_of, wbp  # noqa: E402
+from benchmarks.wedge_methods import Answer, completed, filled, missing, nearest_tilts, tilts_of, wbp  # noqa: E402
 from benchmarks.wedge_phantoms import Phantom, ellipsoids, recorded, rows_of, shapes, shot_noise  # noqa: E402
 from benchmarks.wedge_recorded import Recording, compared, held  # noqa: E402
 from benchmarks.wedge_scores import axial_ratios, covered, region_of, scored, slope, tilt_scores  # noqa: E402
 from mendem.appraisal.fourier_region import part_in_region, without_margin  # noqa: E402
+from mendem.priors.wedge_filler import WedgeFiller  # noqa: E402
+from mendem.priors.wedge_network import WedgeNetwork  # noqa: E402
+from mendem.priors.wedge_residual import ResidualNetwork  # noqa: E402
+from mendem.priors.wedge_samples import Sampler  # noqa: E402
 from mendem.tomography.projector import Projector  # noqa: E402
 from mendem.tomography.wedge import wedge_mask  # noqa: E402
 
@@ -89,6 +93,18 @@ def test_tilts_of_the_truth_are_those_of_the_phantom(case, phantom):
     angles = missing(case)
     found, true = tilts_of(Answer(case.truth), case, angles), phantom.project(angles)
     assert np.linalg.norm(found - true) < 0.03 * np.linalg.norm(true)
+
+
+def test_a_sample_has_what_the_mean_has_outside_of_the_wedge(case):
+    filler = WedgeFiller(WedgeNetwork([8, 8], [1, 1]), True)
+    mean = filled(case, filler)
+    sample = filled(case, filler, Sampler(ResidualNetwork([8, 8], [1, 1])))
+    reference = Answer(wbp(case))
+    assert scored(sample, case, reference)["power"] > scored(mean, case, reference)["power"]
+    added = sample.mean - mean.mean
+    inside = part_in_region(added, wedge_mask(case.geometry.angles_deg, case.geometry.shape))
+    # The rounding of float32 is all that is outside.
+    assert np.linalg.norm(added - inside) < 1e-3 * np.linalg.norm(added)
 
 
 def test_axial_ratios_of_the_truth_are_the_true_ones_and_stretching_is_seen():
