@@ -13,8 +13,8 @@ from benchmarks.process import measured
 from benchmarks.settings import Settings
 from benchmarks.tables import table
 
-#: Voxels along each side of the cell, nm in each, slices in its middle that are filled, and e/Å² of each tilt.
-SIDE, VOXEL_NM, ROWS, DOSES = 96, 2.0, 48, (None, 3.0)
+#: Voxels along each side of the cell, nm in each, and e/Å² of each tilt that are tried.
+SIDE, VOXEL_NM, DOSES = 96, 2.0, (None, 3.0)
 MEASURED = tuple(np.arange(-60.0, 61, 3))
 HIDDEN = tuple(float(a) for a in np.arange(-90.0, 91, 3) if abs(a) > 60)
 AT_ONCE = (1, 2, 5, 10, 20)
@@ -35,14 +35,13 @@ def run(settings: Settings) -> dict:
 def condition(data: str, dose: float | None, methods: list[str]) -> list[dict]:
     """PSNR and SSIM of each hidden tilt, against the tilt without noise."""
     from benchmarks import wedge_methods as ways
-    from benchmarks.wedge_phantoms import Phantom, recorded, rows_of, templates
+    from benchmarks.wedge_phantoms import Phantom, recorded, templates
     from benchmarks.wedge_scores import tilt_scores
     from mendem.training.tilts_cells import isolated_cell
 
     species = templates(Path(data) / "demo", VOXEL_NM / 2)
     fine = isolated_cell(np.random.default_rng(60), 2 * SIDE, VOXEL_NM / 2, species)
-    first = (SIDE - ROWS) // 2
-    phantom = rows_of(Phantom("cell", fine / np.float32(3.0), True), slice(first, first + ROWS))
+    phantom = Phantom("cell", fine / np.float32(3.0), True)
     case = recorded(phantom, MEASURED, dose)
     truth = phantom.project(HIDDEN)
 
@@ -78,7 +77,7 @@ def page(result: dict) -> list[str]:
     parts = [
         f"The experiment of MW-RaMViD. A simulated cell ({result['side']}³ voxels of {VOXEL_NM:g} nm: membrane, "
         "vesicles, and the three densities of `demo/`, which no training reads; cells of bead models are among what "
-        f"the networks learn from; {ROWS} slices of it), tilted from -90° to 90° in steps of 3°. All beyond ±60° are "
+        "the networks learn from), tilted from -90° to 90° in steps of 3°. All beyond ±60° are "
         "hidden. PSNR (peak: range of the hidden tilts) and SSIM of what is generated, against hidden tilts without "
         "noise; means over the angles given."
     ]
@@ -104,43 +103,57 @@ def page(result: dict) -> list[str]:
     return parts
 
 
+def _colour(way: str, shade: Any) -> Any:
+    """Of a way; those of the tilt road, by how many tilts come at once, from dark to light."""
+    if way.startswith("tilt road"):
+        counts = [f"tilt road, {k} at once" for k in AT_ONCE]
+        return shade(0.05 + 0.8 * counts.index(way) / (len(counts) - 1))
+    return {"volume": "tab:red", "TV,": "0.2", "SIRT,": "0.5", "nearest": "0.75"}[way.split()[0]]
+
+
 def draw(result: dict, target: Path) -> bool:
-    """PSNR and SSIM against the angle."""
+    """PSNR and SSIM over the hidden arc, which goes on from 90° to -90°: its mirror image."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     doses = list(dict.fromkeys(r["dose"] for r in result["rows"]))
-    figure, axes = plt.subplots(2, len(doses), figsize=(6.5 * len(doses), 7), squeeze=False, layout="constrained")
-    angles = np.array(result["hidden"])
+    figure, axes = plt.subplots(2, len(doses), figsize=(4.6 * len(doses) + 2.2, 6), squeeze=False, layout="constrained")
+    place = np.mod(result["hidden"], 180.0)
+    order = np.lexsort((np.array(result["hidden"]) < 0, place))  # 90° before -90°
+    ticks = (60, 70, 80, 90, 100, 110, 120)
     for column, dose in enumerate(doses):
         rows = [r for r in result["rows"] if r["dose"] == dose]
         for line, key in enumerate(("PSNR", "SSIM")):
             axis = axes[line, column]
-            for i, r in enumerate(rows):
-                road = r["way"].startswith("tilt road")
-                shades = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(AT_ONCE)))
-                nth = sum(o["way"].startswith("tilt road") for o in rows[:i])
-                colour = shades[nth] if road else {"v": "tab:red", "T": "0.2", "S": "0.5", "n": "0.75"}[r["way"][0]]
-                for side in (-1, 1):
-                    chosen = np.sign(angles) == side
-                    label = r["way"] if side > 0 else None
-                    axis.plot(
-                        angles[chosen],
-                        np.array(r[key])[chosen],
-                        color=colour,
-                        linestyle="-" if road or r["way"][0] == "v" else "--",
-                        label=label,
-                        marker=".",
-                        markersize=4,
-                    )
-            axis.axvspan(-60, 60, color="0.93")
-            axis.set_xlabel("tilt (°)")
-            axis.set_ylabel(f"{key}{' (dB)' if key == 'PSNR' else ''}")
-            axis.set_xlim(-92, 92)
-            axis.set_title("measured without noise" if dose is None else f"measured with {dose:g} e/Å²", fontsize=10)
-    axes[0, 0].legend(fontsize=7, loc="center", title="shaded: measured")
+            for r in rows:
+                ours = r["way"].startswith(("tilt road", "volume road"))
+                axis.plot(
+                    place[order],
+                    np.array(r[key])[order],
+                    color=_colour(r["way"], plt.get_cmap("viridis")),
+                    linestyle="-" if ours else "--",
+                    label=r["way"],
+                    marker=".",
+                    markersize=4,
+                    linewidth=1.3,
+                )
+            axis.set(xlim=(60, 120), xticks=ticks)
+            axis.set_xticklabels(["60", "70", "80", "±90", "-80", "-70", "-60"])
+            axis.grid(color="0.92")
+            axis.set_axisbelow(True)
+            if line:
+                axis.set_xlabel("hidden tilt (°); measured up to ±60°", fontsize=9)
+            else:
+                axis.set_title(
+                    "measured without noise" if dose is None else f"measured with {dose:g} e/Å²", fontsize=10
+                )
+        axes[0, column].sharex(axes[1, column])
+    axes[0, 0].set_ylabel("PSNR (dB)")
+    axes[1, 0].set_ylabel("SSIM")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, loc="outside right upper")
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=110)
     plt.close(figure)
