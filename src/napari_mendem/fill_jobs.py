@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mendem.engine import Progress
     from mendem.tomography.tilt_series import TiltSeries
     from mendem.wedge_filling.findings import Findings
+    from mendem.wedge_filling.parameters import FillWedge
     from mendem.wedge_filling.pieces import Piece
     from mendem.wedge_filling.plan import WedgeFilling
     from mendem.wedge_filling.volume_road import VolumeRoad
@@ -183,13 +184,13 @@ class FillJob:
         try:
             self.check()
             use_cpu_threads(self._cpu_threads)
-            self.filling = self._prepared()
+            filling = self._prepared()
         except Cancelled:
             return self
-        found = Findings(self.filling)
-        tilts = np.zeros((len(self.filling.completion.angles), *self.filling.shape[1:]), np.float32)
+        found = Findings(filling)
+        tilts = np.zeros((len(filling.completion.angles), *filling.shape[1:]), np.float32)
         with suppress(Cancelled):
-            for piece in self.filling.pieces(self.check, self._set_progress):
+            for piece in filling.pieces(self.check, self._set_progress):
                 found.take(piece)
                 self._take(piece, tilts, found)
                 self.changes += 1
@@ -200,13 +201,24 @@ class FillJob:
     def _prepared(self) -> WedgeFilling:
         from mendem.wedge_filling.prepare import prepare
 
-        request, learned = self.request, self._source.adapted(self.request)
-        parameters = request.parameters if learned is None else replace(request.parameters, filler="network")
+        request = self.request
         settings: dict[str, Any] = {"density": request.density, "device": request.device, "check": self.check}
-        filling = prepare(request.series, parameters, request.thickness, **settings)
-        if learned is None:
-            return filling
-        return replace(learned, parameters=request.parameters, completion=filling.completion, rows=filling.rows)
+        return self._with_what_was_learned(prepare(request.series, self._parameters, request.thickness, **settings))
+
+    @property
+    def _parameters(self) -> FillWedge:
+        """Those of the request; what has learned from the series is not judged again."""
+        chosen = self.request.parameters
+        return chosen if self._source.adapted(self.request) is None else replace(chosen, filler="network")
+
+    def _with_what_was_learned(self, filling: WedgeFilling) -> WedgeFilling:
+        """The same with the network that has learned from the series, where one has."""
+        learned = self._source.adapted(self.request)
+        if learned is not None:
+            parts = {"completion": filling.completion, "rows": filling.rows}
+            filling = replace(learned, parameters=self.request.parameters, **parts)
+        self.filling = filling
+        return filling
 
     def _set_progress(self, progress: Progress) -> None:
         self.progress = progress

@@ -94,7 +94,7 @@ class FilledLayers:
         layer.metadata = {"mendem": {**record, "quantity": "density"}, "notes": record["notes"]}
         layer.name = self._named("")
         if self.job.spread is not None:
-            spread = self._add(self.job.spread, " spread", contrast_limits=spread_limits(self.job.spread))
+            spread = self._add(self.job.spread, " spread", contrast_limits=spread_limits(some(self.job.spread)))
             spread.visible, spread.colormap = False, "magma"
             spread.metadata = {"mendem": {**record, "quantity": "standard deviation"}}
         if self.job.regions is not None:
@@ -119,7 +119,7 @@ class FilledLayers:
 
     def _add(self, volume: np.ndarray, what: str, **display: Any) -> ImageLayer:
         arguments = {**tomogram_layer(volume, self.job.request, self._source), **display}
-        layer = ImageLayer(volume, name=self._named(what), **arguments)
+        layer = ImageLayer(volume, name=self._named(what), **arguments)  # pixels may be left on disk
         self.viewer.add_layer(layer)
         return layer
 
@@ -160,6 +160,8 @@ class FilledLayers:
             axis_labels=tuple(source.axis_labels),
             contrast_limits=tuple(source.contrast_limits),
             colormap=source.colormap,
+            rgb=False,
+            multiscale=False,
             **display,
         )
         layer.metadata = {"mendem": {}}

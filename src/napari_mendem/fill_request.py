@@ -45,6 +45,13 @@ class FillRequest:
         return missing_tilts([self.series.true_angles[k] for k in self.series.used], self.parameters.limit)
 
     @property
+    def bytes(self) -> int:
+        """Memory of all results: tomogram and spread, the completed stack, and the density of generated tilts."""
+        depth, rows, width = self.shape
+        stack = self.series.image.dtype.itemsize * (self.series.count + len(self.missing))
+        return rows * width * (8 * depth + stack + 4 * len(self.missing))
+
+    @property
     def read_by(self) -> tuple[Any, ...]:
         """What decides the aligned data, beside the stack, in a form that can be compared."""
         return {**tilts_metadata(self.series), "notes": ()}, self.density

@@ -23,15 +23,18 @@ def bytes_of(request: TomogramRequest, to_file: bool = False) -> int:
     return (0 if to_file else volume) + strip + min(BAND_BYTES, 4 * len(request.series.used) * rows * width)
 
 
-def check_memory(request: TomogramRequest) -> None:
-    """Refuse a tomogram that would fill the memory; `MendemError` says that a file would do."""
+def check_memory(needed: int, otherwise: str) -> None:
+    """Refuse a run that would fill the memory with so many bytes; `MendemError` says that files would do, or what else.
+
+    ``otherwise`` is the end of that sentence.
+    """
     from mendem.device import available_bytes
 
-    needed, free = bytes_of(request), available_bytes("cpu")
+    free = available_bytes("cpu")
     if needed > LARGEST_SHARE * free:
         raise MendemError(
-            f"the tomogram takes {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: reconstruct it to a "
-            "file, make it thinner, or choose a larger binning"
+            f"the result takes {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: make it to a file, "
+            f"{otherwise}"
         )
 
 

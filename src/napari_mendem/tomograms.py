@@ -100,7 +100,7 @@ class LiveSlice:
     row: int
     step: int
     final: bool
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class SliceJob:
@@ -134,7 +134,7 @@ class SliceJob:
             self.frame = LiveSlice(pixels, row, step, True)
             learn(self.request, 1, seconds, whole=False)
             if self._source.loses_most(self.request):
-                self.frame = replace(self.frame, note=MOST_IS_LOST)
+                self.frame = replace(self.frame, notes=(MOST_IS_LOST,))
         except Cancelled:
             pass
         return self

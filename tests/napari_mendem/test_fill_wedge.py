@@ -25,7 +25,7 @@ from napari_mendem import readers
 from napari_mendem.layers import PREVIEW, TOOL
 from napari_mendem.preferences import Preferences
 from napari_mendem.tilt_layers import layer_of, series_of
-from napari_mendem.widgets import fill_wedge
+from napari_mendem.widgets import fill_wedge, slice_dock
 from napari_mendem.widgets.missing_wedge import MissingWedgeWidget
 
 ANGLES = tuple(float(a) for a in range(-60, 61, 6))
@@ -49,7 +49,7 @@ def layer(viewer, series):
 
 @pytest.fixture
 def make(qtbot, monkeypatch):
-    monkeypatch.setattr(fill_wedge, "preferences", lambda: Preferences(live=False, device="cpu", cpu_threads=1))
+    monkeypatch.setattr(slice_dock, "preferences", lambda: Preferences(live=False, device="cpu", cpu_threads=1))
     monkeypatch.setattr(volume_road, "BATCH_BYTES", {"cpu": 1})  # one slice after the other
 
     def made(viewer) -> fill_wedge.FillWedgeWidget:
@@ -158,7 +158,7 @@ def test_another_limit_does_not_fill_the_live_slice_again(viewer, layer, make, w
     widget.parameters.set(limit=80.0)
     widget.live.ask_now()
     assert widget.live.newest.job is job
-    assert "6 missing tilts: 3 below -60°, 3 above 60°" in widget.becomes.text()
+    assert "6 missing tilts: 3 below -60°, 3 above 60°" in widget.becomes.text().replace("\u00a0", " ")
 
 
 def test_cancel_keeps_the_slices_that_are_filled_and_marks_them(viewer, layer, make, wait, slow):

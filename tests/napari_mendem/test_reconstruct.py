@@ -20,7 +20,7 @@ from napari_mendem import readers
 from napari_mendem.layers import PREVIEW, TOOL
 from napari_mendem.preferences import Preferences
 from napari_mendem.tilt_layers import layer_of, series_of, tilts_metadata
-from napari_mendem.widgets import reconstruct
+from napari_mendem.widgets import reconstruct, slice_dock
 
 ANGLES = tuple(float(a) for a in range(-60, 61, 6))
 #: More rows than are finished together, so that a run has several parts.
@@ -47,7 +47,7 @@ def layer(viewer, series):
 
 @pytest.fixture
 def make(qtbot, monkeypatch):
-    monkeypatch.setattr(reconstruct, "preferences", lambda: Preferences(live=False, device="cpu", cpu_threads=1))
+    monkeypatch.setattr(slice_dock, "preferences", lambda: Preferences(live=False, device="cpu", cpu_threads=1))
 
     def made(viewer) -> reconstruct.ReconstructWidget:
         widget = reconstruct.ReconstructWidget(viewer)

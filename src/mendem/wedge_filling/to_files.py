@@ -57,6 +57,13 @@ class WedgeFiles:
     spread: Path | None = None
     mask: Path | None = None
 
+    @classmethod
+    def named_after(cls, stack: Path) -> WedgeFiles:
+        """Tomogram and spread named as the stack is: ``x_completed.mrc``, ``x_filled.mrc``, ``x_spread.mrc``."""
+        stem, path = stem_of(stack), os.fspath(stack)
+        begin, end = stem.removesuffix("_completed"), path[len(stem) :]
+        return cls(path, f"{begin}_filled{end}", f"{begin}_spread{end}")
+
     @property
     def stem(self) -> str:
         """What the names of the files beside the stack begin with."""

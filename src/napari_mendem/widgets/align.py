@@ -153,7 +153,7 @@ class AlignWidget(TiltDock):
             answer = QMessageBox.question(self, "Alignment", f"Replace {names}?")
             if answer != QMessageBox.StandardButton.Yes:
                 return
-        self.save_to(f"{stem}.xf", overwrite=bool(there))
+        self.save_to(path, overwrite=bool(there))
 
     # Between fields, preview and messages.
 

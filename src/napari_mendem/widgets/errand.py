@@ -117,8 +117,8 @@ class Errand(QObject):
         dock.ui.set_busy(False)
         error = future.exception()
         if error is not None:
-            dock._failed(error)
             self.say(str(error) if isinstance(error, MendemError) else "")
+            dock._failed(error)
         else:
             done()
         if last is not None:

@@ -65,6 +65,7 @@ class TiltDock(LiveDock):
         from napari.utils.notifications import show_error
 
         text = in_words(error, self.title)
+        self.errand.forget()  # once is enough, and other fields may do
         self.ui.say(text)
         show_error(text)
 

@@ -148,4 +148,4 @@ def about_series(series: TiltSeries) -> str:
     parts[1:1] = [f"{count} {what}" for count, what in ((out, "excluded"), (made, "generated")) if count]
     axis = f"axis {series.axis_angle:.3g}° from y"
     parts.append(f"aligned, {axis}" if series.aligned else "not aligned")
-    return " · ".join(part.replace(" ", NO_BREAK) for part in parts)
+    return f"{NO_BREAK}· ".join(part.replace(" ", NO_BREAK) for part in parts)
