@@ -14,6 +14,7 @@ import numpy as np
 from mendem.errors import Cancelled
 from napari_mendem import costs, workers
 from napari_mendem.layers import Raster
+from napari_mendem.newest import Newest
 from napari_mendem.preview_volume import PlaneFrame, plane_frames
 from napari_mendem.viewport import Region, SideView, View
 from napari_mendem.workers import Preparations, Request
@@ -212,8 +213,8 @@ def pieces_of(region: Region, side: int) -> list[Region]:
     return sorted(pieces, key=lambda p: (p[0] + p[1] - y) ** 2 + (p[2] + p[3] - x) ** 2)
 
 
-class LivePreview:
-    """Keeps one preview at work: the newest request wins, and an older one is cancelled and never shown.
+class LivePreview(Newest):
+    """Keeps one preview at work; says what was found out of an image before it is answered.
 
     Parameters
     ----------
@@ -221,11 +222,11 @@ class LivePreview:
         Receives each new `Frame`, or `PlaneFrame`, of the newest request.
     prepared
         Receives the `mendem.engine.Run` once an image and its parameters have been looked at.
-    failed
-        Receives what went wrong.
-    submit
-        How work is started; `workers.submit`, or something that computes at once in a test.
+    failed, submit
+        As of `Newest`.
     """
+
+    job: PreviewJob | None
 
     def __init__(
         self,
@@ -235,58 +236,30 @@ class LivePreview:
         preparations: Preparations,
         submit: Callable[[Callable[[], Any]], Future] = workers.submit,
     ) -> None:
-        self.show, self.prepared, self.failed = show, prepared, failed
-        self.preparations = preparations
-        self._submit = submit
-        self._job: PreviewJob | None = None
-        self._future: Future | None = None
-        self._shown: Frame | PlaneFrame | None = None
+        super().__init__(show, failed, submit)
+        self.prepared, self.preparations = prepared, preparations
         self._told: Run | None = None
-        #: The event that stops what is at work: for whoever must stop it without holding this object.
-        self.running: list[threading.Event] = []
-
-    @property
-    def busy(self) -> bool:
-        """Whether the newest request is still at work."""
-        return self._future is not None
 
     def request(self, request: Request, view: View | SideView | None, cpu_threads: int = 0) -> bool:
         """Ask for a preview; False where the same is already at work or shown."""
-        job = self._job
+        job = self.job
         if job and job.view == view and _same(job.request, request) and not job.cancelled.is_set():
             return False
-        self.cancel()
-        self._job = PreviewJob(request, view, self.preparations, cpu_threads)
-        self._shown = None
-        self.running.append(self._job.cancelled)
-        self._future = self._submit(self._job.work)
+        self.start(PreviewJob(request, view, self.preparations, cpu_threads))
         return True
-
-    def cancel(self) -> None:
-        """Stop what is at work; nothing of it is shown any more."""
-        if self._job is not None:
-            self._job.cancelled.set()
-        self.running.clear()
-        self._job = self._future = None
 
     def poll(self) -> bool:
         """Hand over what is new; call it from the GUI thread. Returns whether more may come."""
-        job, future = self._job, self._future
-        if job is None or future is None:
-            return False
-        done = future.done()
-        if job.run is not None and job.run is not self._told:
+        self._tell()
+        more = super().poll()
+        self._tell()  # it may have ended meanwhile
+        return more
+
+    def _tell(self) -> None:
+        job = self.job
+        if job is not None and job.run is not None and job.run is not self._told:
             self._told = job.run
             self.prepared(job.run)
-        if job.frame is not None and job.frame is not self._shown:
-            self._shown = job.frame
-            self.show(job.frame)
-        if done and self._future is future:
-            self._future = None
-            error = future.exception()
-            if error is not None:
-                self.failed(error)
-        return not done
 
 
 def _same(a: Request, b: Request) -> bool:

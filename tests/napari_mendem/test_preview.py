@@ -97,7 +97,7 @@ def test_an_outdated_job_does_not_compute(request_):
     later = Later()
     heard = Heard(later)
     heard.live.request(request_, view((0, 50, 0, 50)))
-    first = heard.live._job
+    first = heard.live.job
     heard.live.request(request_, view((50, 100, 0, 50)))
     later.do(0)
     assert first.run is None and first.frame is None
