@@ -79,7 +79,8 @@ class SampledFiller:
         count, _, depth, width = mean.shape
         mask = np.fft.ifftshift(wedge_mask(geometry.angles_deg, (depth, width)))
         wedge = torch.from_numpy(mask).to(mean.device)[None, None]
-        white = white_rows(self.sampler.seed, range(self.first, self.first + count), (depth, width), mean.device)
+        rows, slab = range(self.first, self.first + count), not self.mean.isolated
+        white = white_rows(self.sampler.seed, rows, (depth, width), slab, mean.device)
         found = residual(self.sampler.network, (told.channels, told.descriptor), mean, std, wedge, white, check=check)
         sample = filled.mean.clone()
         sample[..., view] += (found * gain)[:, 0]

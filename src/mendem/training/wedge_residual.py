@@ -22,7 +22,10 @@ from mendem.training.wedge_spool import Batch, Spool
 
 #: Errors of the velocity count by their expected amplitude to the power of -2 times this: 0 as they are, 1 all
 #: frequencies alike.
-WHITENED = 0.5
+WHITENED = 0.75
+#: A residual with more than this many times the variance that is stated counts as one with so much: a few slices whose
+#: mean is far off would else make the samples of all others wide.
+HEAVIEST = 2.0
 
 
 class AnsweredSpool(Spool):
@@ -72,7 +75,8 @@ def loss(network: nn.Module, batch: Batch) -> Tensor:
     told = channels, batch.descriptor
     found = velocity(network, told, mean, std, projector, cos * start + sin * wanted, theta)
     error = filtered(found - cos * wanted + sin * start, weights(projector))
-    return (error.square().mean((1, 2, 3)) / std.square().mean((1, 2, 3))).mean()
+    stated, true = (part.square().mean((1, 2, 3)) for part in (std, wanted))
+    return (error.square().mean((1, 2, 3)) / torch.maximum(stated, true / HEAVIEST)).mean()
 
 
 def weights(projector: Tensor) -> Tensor:
