@@ -42,7 +42,8 @@ class FillRequest:
         """Angles that would be generated for an isolated specimen; `MendemError` where they cannot be told."""
         from mendem.tomography.missing_tilts import missing_tilts
 
-        return missing_tilts([self.series.true_angles[k] for k in self.series.used], self.parameters.limit)
+        used, excluded = ([self.series.true_angles[k] for k in ks] for ks in (self.series.used, self.series.excluded))
+        return missing_tilts(used, self.parameters.limit, excluded)
 
     @property
     def bytes(self) -> int:

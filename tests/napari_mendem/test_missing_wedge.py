@@ -503,3 +503,16 @@ def test_the_last_measured_tilt_cannot_be_excluded(viewer, make_dock):
 def test_what_is_known_of_a_completed_series_counts_measured_and_generated_apart(completed):
     text = completed.ui.input.about.text().replace("\u00a0", " ")
     assert text.startswith("21 tilts, -60° to 60° · 10 generated · ")
+
+
+def test_tilts_beyond_the_limit_are_excluded_together_and_taken_in_again(dock, viewer):
+    button = dock.findChild(QPushButton, "beyond")
+    assert not button.isEnabled()
+    dock.exclude(0)
+    dock.ui.limit.setValue(50.0)
+    assert button.isEnabled() and button.text() == "Exclude"
+    button.click()
+    assert series_of(viewer.layers["ts"]).excluded == (0, 1, 19, 20)
+    assert dock.ui.limit.value() == 50.0 and button.text() == "Include"
+    button.click()
+    assert series_of(viewer.layers["ts"]).excluded == ()

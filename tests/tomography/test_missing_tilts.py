@@ -78,3 +78,11 @@ def test_a_completed_series_keeps_what_is_known_of_measured_tilts() -> None:
     assert whole.distortions is not None and whole.distortions[0] == ((1, 0), (0, 1))
     assert whole.distortions[1] == ((1.01, 0), (0, 1)) and whole.order is None
     assert whole.notes == ("3 tilts of this stack were generated, not measured.",)
+
+
+def test_excluded_tilts_in_the_wedge_are_generated_at_their_own_angles() -> None:
+    excluded = (-88.3, -75.1, -64.4, 0.7, 63.2, 89.9)
+    found = missing_tilts(range(-60, 61, 3), 89, excluded)
+    assert set(excluded) & set(found) == {-88.3, -75.1, -64.4, 63.2}  # not inside the range, nor beyond the limit
+    assert found[:6] == (-88.3, -84.0, -81.0, -78.0, -75.1, -72.0)
+    assert np.diff([a for a in found if a < 0]).min() >= 1.5  # half a step

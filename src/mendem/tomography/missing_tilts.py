@@ -26,11 +26,14 @@ def tilt_step(angles_deg: Sequence[float]) -> float:
     return float(np.median(np.diff(different)))
 
 
-def missing_tilts(angles_deg: Sequence[float], limit_deg: float = 90.0) -> tuple[float, ...]:
+def missing_tilts(
+    angles_deg: Sequence[float], limit_deg: float = 90.0, excluded_deg: Sequence[float] = ()
+) -> tuple[float, ...]:
     """Angles of the tilts that are missing up to ±``limit_deg``, rising, at the spacing of the series.
 
     They go on outward from both ends of the measured range, and stand evenly in gaps inside of it that are wide enough
-    to count as missing (`missing_arcs`). Angles are rounded to 0.0001°.
+    to count as missing (`missing_arcs`). Where tilts were measured there, and excluded, theirs are the angles: what is
+    generated can be compared with them. Angles are rounded to 0.0001°.
 
     Raises
     ------
@@ -40,13 +43,16 @@ def missing_tilts(angles_deg: Sequence[float], limit_deg: float = 90.0) -> tuple
     if not 0 < limit_deg <= 90:
         raise MendemError(f"the limit is {limit_deg:g}°, but must be above 0° and at most 90°")
     step, found = tilt_step(angles_deg), set()
-    for start, end in missing_arcs(angles_deg):
+    arcs = missing_arcs(angles_deg)
+    for start, end in arcs:
         if end <= 90:
             between = round((end - start) / step)
             found |= {start + (end - start) * i / between for i in range(1, between)}
         else:
             found |= {start + step * i for i in range(1, math.floor((90 - start) / step + 1e-6) + 1)}
             found |= {end - 180 - step * i for i in range(1, math.floor((end - 90) / step + 1e-6) + 1)}
+    known = [a for a in excluded_deg if any(start < a + turn < end for start, end in arcs for turn in (0, 180))]
+    found = {angle for angle in found if all(abs(angle - other) >= step / 2 for other in known)} | set(known)
     return tuple(sorted({round(angle, 4) for angle in found if abs(angle) <= limit_deg + 1e-6}))
 
 

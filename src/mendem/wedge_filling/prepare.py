@@ -60,7 +60,8 @@ def prepare(
     if not np.ptp(sample) > 0:
         raise MendemError(f"{series.name} is constant where it was looked at; there is nothing to fill a wedge from")
     isolated = is_isolated(sample) if parameters.specimen == "auto" else parameters.specimen == "isolated"
-    missing = missing_tilts(angles, parameters.limit if isolated else min(parameters.limit, SLAB_LIMIT))
+    limit = parameters.limit if isolated else min(parameters.limit, SLAB_LIMIT)
+    missing = missing_tilts(angles, limit, [series.true_angles[tilt] for tilt in series.excluded])
     if not missing:
         low, high = series.limits
         raise MendemError(

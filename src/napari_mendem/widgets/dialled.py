@@ -38,6 +38,11 @@ class Dialled:
         """Whether a tilt is neither excluded nor beyond the limit."""
         return tilt not in self.excluded and within(self.angles[tilt], self.limit)
 
+    @property
+    def beyond(self) -> frozenset[int]:
+        """Tilts beyond the limit."""
+        return frozenset(tilt for tilt, angle in enumerate(self.angles) if not within(angle, self.limit))
+
     def said(self, tilt: int) -> str:
         """``Tilt 4: −20.0°, measured``."""
         state = "generated" if tilt in self.generated else "measured"

@@ -16,7 +16,7 @@ from napari_mendem.layers import image_from_layer, unwrapped
 from napari_mendem.preferences import preferences
 from napari_mendem.viewport import go_to, shown_direction
 from napari_mendem.wedge_layers import KeptLayers
-from napari_mendem.wedge_tilts import by_angle, exclude, limited, slices, used_tilts
+from napari_mendem.wedge_tilts import by_angle, limited, slices
 from napari_mendem.wedge_view import WedgeView
 from napari_mendem.wedge_work import Answer, Question
 from napari_mendem.widgets import wedge_words
@@ -24,6 +24,7 @@ from napari_mendem.widgets.connections import Connections
 from napari_mendem.widgets.dialled import Dialled
 from napari_mendem.widgets.front_dock import FrontDock
 from napari_mendem.widgets.messages import in_words
+from napari_mendem.widgets.missing_wedge_exclude import Excludes
 from napari_mendem.widgets.missing_wedge_follow import SWITCHED, Follows
 from napari_mendem.widgets.missing_wedge_layout import MissingWedgeLayout
 from napari_mendem.widgets.tabs import share_place
@@ -40,7 +41,7 @@ TITLE = "Missing wedge"
 EVERY = 60
 
 
-class MissingWedgeWidget(Follows, FrontDock):
+class MissingWedgeWidget(Follows, Excludes, FrontDock):
     """Shows the missing wedge of a tilt series. Its layers stay when the dock is closed.
 
     Parameters
@@ -87,6 +88,7 @@ class MissingWedgeWidget(Follows, FrontDock):
         ui.restore.clicked.connect(self.restore)
         ui.cancel.clicked.connect(self.cancel)
         ui.fill.clicked.connect(self._open_fill)
+        ui.beyond.clicked.connect(self.exclude_beyond)
         self._follow()
         # Nothing below may hold this widget: it runs when Qt has deleted it.
         connected = self._connections, self._layer_connections, ui.input.connections
@@ -122,17 +124,6 @@ class MissingWedgeWidget(Follows, FrontDock):
         if layer is not None and shown_direction(self.viewer) == "xy" and self._tilt_in_stack() != tilt:
             go_to(self.viewer, layer, 0, tilt)
         self._draw()
-
-    def exclude(self, tilt: int) -> None:
-        """Exclude a tilt, or take it in again; the layer remembers it."""
-        layer, series = self._layer, self._series
-        if layer is None or series is None:
-            return
-        excluded = frozenset(series.excluded) ^ {tilt}
-        if not used_tilts(series.true_angles, excluded | set(series.generated), self.ui.limit.value()):
-            self._say(f"tilt {tilt} is the last measured one that counts, and one is needed")
-            return
-        exclude(layer, excluded)
 
     # The series and what the fields make of it.
 

@@ -85,6 +85,7 @@ class MissingWedgeLayout(QObject):
             self.tomogram,
             self.dial,
             self.limit,
+            self.beyond,
             self.axis,
             self.tilt,
             self.row,
@@ -103,8 +104,9 @@ class MissingWedgeLayout(QObject):
         """Whether there is a tilt series to work with."""
         for widget in (self.dial, self.limit, self.axis, self.tilt, self.row, self.row_number, self.restore, self.live):
             widget.setEnabled(there)
-        self.solid.setEnabled(there)
-        self.fill.setEnabled(there)
+        for button in (self.solid, self.fill):
+            button.setEnabled(there)
+        self.beyond.setEnabled(False)
 
     def take_over(self, series: TiltSeries) -> None:
         """Set the fields by a series: all its tilts, its tilt axis, its middle slice."""
@@ -133,6 +135,9 @@ class MissingWedgeLayout(QObject):
         measured = used_tilts(angles, excluded | generated, limit)
         arcs = missing_arcs([angles[k] for k in measured]) if measured else ((-90.0, 90.0),)
         self.dial.show_tilts(Dialled(angles, excluded, limit, arcs, tilt, generated))
+        beyond = self.dial.shown.beyond
+        self.beyond.setEnabled(bool(measured and beyond))
+        self.beyond.setText("Include" if beyond and beyond <= excluded else "Exclude")
 
     def _inputs(self, dock: QWidget, viewer: ViewerModel, connections: Connections) -> QFormLayout:
         form = new_form()
@@ -182,9 +187,16 @@ class MissingWedgeLayout(QObject):
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(4)
+        self.beyond = make_button(
+            "Exclude",
+            "beyond",
+            "<qt>Exclude the tilts beyond the limit, or take them in again: the layer remembers it, and all docks "
+            "leave them out.</qt>",
+        )
         for number, (label, box) in enumerate((("Limit (°)", self.limit), ("Axis (°)", self.axis))):
             grid.addWidget(QLabel(label), number, 0)
-            grid.addWidget(box, number, 1, 1, 2)
+            grid.addWidget(box, number, 1, 1, 2 - (box is self.limit))
+        grid.addWidget(self.beyond, 0, 2)
         for number, (label, slider, value) in enumerate(
             (("Tilt", self.tilt, self.angle), ("Slice", self.row, self.row_number)), start=2
         ):
