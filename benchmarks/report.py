@@ -249,6 +249,8 @@ def _pictures(name: str, page: Path, kept: Path, result: dict) -> list[str]:
         if wedge_pictures.draw_slices(kept, images / "benchmark-wedge.png"):
             parts.append("![Slices across the tilt axis, as each method fills them](images/benchmark-wedge.png)")
         return parts
+    if name == "wedge-held-out" and wedge_pictures.draw_gains(result, images / "benchmark-wedge-held-out.png"):
+        return ["![Gain over TV on each hidden tilt](images/benchmark-wedge-held-out.png)"]
     if name == "wedge-tilts" and wedge_tilts.draw(result, images / "benchmark-wedge-tilts.png"):
         return ["![PSNR and SSIM of generated tilts against their angle](images/benchmark-wedge-tilts.png)"]
     if name == "tomography" and tomography_pictures.draw(kept, page.parent / "images" / "benchmark-tomography.png"):

@@ -107,9 +107,9 @@ def case(name: str, seed: int, methods: list[str]) -> list[dict]:
     rows.append({"method": CEILING, **about, "error": None, "true error": None, "power": None, "reach": None})
     for row in rows:
         gains = 10 * np.log10(errors["TV"] / np.maximum(errors[row["method"]], 1e-30))
-        exact = row["method"] == CEILING
-        row["recorded"], row["clean"] = float(gains[:, 0].mean()), None if exact else float(gains[:, 1].mean())
-        row["gains"] = gains[:, 0].tolist() if exact else gains.T.tolist()
+        kept = ("recorded",) if row["method"] == CEILING else ("recorded", "clean")
+        row["gains"] = {key: gains[:, i].tolist() for i, key in enumerate(kept)}
+        row |= {"clean": None, **{key: float(np.mean(row["gains"][key])) for key in kept}}
     return rows
 
 

@@ -15,6 +15,8 @@ from benchmarks.wedge_phantoms import Case
 TOGETHER = 8
 #: Iterations of the baseline SIRT: its error in the wedge hardly falls any more.
 SIRT_ITERATIONS = 30
+#: Of the baseline total variation, at most: 400 gave what 150 gave.
+TV_ITERATIONS = 200
 #: CPU seconds of learning from one series.
 LEARNING = 60.0
 
@@ -100,11 +102,14 @@ def filled(case: Case, filler: Any, sampler: Any = None) -> Answer:
 
 
 def tv(case: Case) -> Answer:
-    """Total variation, with positivity where the object is isolated."""
+    """Total variation, with positivity where the object is isolated; nearer to its end than by default.
+
+    By default it stops 0.2 (noise of 5 %) to 0.5 dB (2 %) short of how well it can foresee hidden tilts.
+    """
     from mendem.tomography.filler import TvFiller
     from mendem.tomography.tv import Tv
 
-    return filled(case, TvFiller(Tv(positive=case.isolated)))
+    return filled(case, TvFiller(Tv(positive=case.isolated, iterations=TV_ITERATIONS, tolerance=1e-4)))
 
 
 def missing(case: Case) -> tuple[float, ...]:

@@ -87,3 +87,43 @@ def draw_correlation(result: dict[str, Any], target: Path) -> bool:
     figure.savefig(target, dpi=110)
     plt.close(figure)
     return True
+
+
+def draw_gains(result: dict[str, Any], target: Path) -> bool:
+    """Gains of the volume road over TV on each hidden tilt, a picture for each recorded series, all seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = list(dict.fromkeys(r["series"] for r in result["rows"]))
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(3.8 * columns, 2.9 * lines), squeeze=False, layout="constrained"
+    )
+    kinds = (
+        ("the specimen itself", "recorded", "0.6", "all that noise leaves to gain"),
+        ("volume road", "recorded", "tab:red", "volume road, as recorded"),
+        ("volume road", "clean", "tab:blue", "volume road, without noise"),
+    )
+    for axis, name in zip(axes.flat, names, strict=False):
+        for method, key, colour, label in kinds:
+            some = [r for r in result["rows"] if (r["series"], r["method"]) == (name, method)]
+            if some:
+                angles = np.abs(np.concatenate([r["angles"] for r in some]))
+                gains = np.concatenate([r["gains"][key] for r in some])
+                axis.plot(angles, gains, ".", color=colour, label=label, markersize=4)
+        axis.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+        axis.set_title(name, fontsize=10)
+    for axis in axes.flat[len(names) :]:
+        axis.set_axis_off()
+    for axis in axes[-1]:
+        axis.set_xlabel("hidden tilt, either side (°)", fontsize=9)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("gain over TV (dB)", fontsize=9)
+    axes[0, 0].legend(fontsize=7, frameon=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=110)
+    plt.close(figure)
+    return True

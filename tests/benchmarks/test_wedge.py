@@ -13,7 +13,7 @@ from scipy import ndimage
 
 pytest.importorskip("skimage")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from benchmarks import wedge, wedge_held_out, wedge_tilts  # noqa: E402
+from benchmarks import wedge, wedge_held_out, wedge_pictures, wedge_tilts  # noqa: E402
 from benchmarks.wedge_methods import Answer, completed, filled, missing, nearest_tilts, tilts_of, wbp  # noqa: E402
 from benchmarks.wedge_phantoms import Phantom, ellipsoids, recorded, rows_of, shapes, shot_noise  # noqa: E402
 from benchmarks.wedge_recorded import Recording, compared, held  # noqa: E402
@@ -219,8 +219,17 @@ def test_the_page_has_means_over_seeds_and_the_worst_case():
     assert found["power"] == ("0.40 to 0.60, 0.50 on average; outside in 1 of 2 cases", False)
 
 
-def test_gains_on_recorded_tilts_are_stated_beside_what_could_be_gained():
-    about = {"series": "needle", "seed": 1, "noise": "2 % of the peak", "shown": 30, "hidden": 10, "power": 0.9}
+def test_gains_on_recorded_tilts_are_stated_beside_what_could_be_gained(tmp_path):
+    gains = {"angles": [-70.0, 70.0], "gains": {"recorded": [1.0, 0.6], "clean": [1.0, 2.0]}}
+    about = {
+        **gains,
+        "series": "needle",
+        "seed": 1,
+        "noise": "2 % of the peak",
+        "shown": 30,
+        "hidden": 10,
+        "power": 0.9,
+    }
     rows = [
         {"method": "TV", **about, "recorded": 0.0, "clean": 0.0, "error": 0.4, "true error": 0.3},
         {"method": "volume road", **about, "recorded": 0.8, "clean": 1.5, "error": 0.3, "true error": 0.2},
@@ -234,6 +243,7 @@ def test_gains_on_recorded_tilts_are_stated_beside_what_could_be_gained():
     met = {aim: met for aim, _, met in wedge_held_out.aims(result)}
     assert met["volume road: 1 dB over TV on hidden tilts, as recorded"] is False
     assert met["volume road: 1 dB over TV on hidden tilts, against tilts without noise"] is True
+    assert wedge_pictures.draw_gains(result, tmp_path / "gains.png") and (tmp_path / "gains.png").is_file()
 
 
 def test_generated_tilts_are_tabled_and_drawn_by_angle(tmp_path):
