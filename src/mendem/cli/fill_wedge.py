@@ -23,7 +23,7 @@ LONGEST = 600.0
 def add_to(commands: Any) -> None:
     """Declare the command."""
     from mendem.cli.arguments import add_parameter
-    from mendem.cli.tilts import add_series, thickness
+    from mendem.cli.tilts import add_run, add_series, thickness
     from mendem.wedge_filling.parameters import FillWedge
 
     about = "Fill the missing wedge of a tilt series: the tilts that could not be taken, and the tomogram."
@@ -62,11 +62,7 @@ def add_to(commands: Any) -> None:
         metavar="FILE",
         help="also write which part of its centred spectrum was measured (1), generated (2) or both (3) here",
     )
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where it runs (default auto)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace results where they exist")
-    parser.add_argument("--json", action="store_true", help="print one JSON object to standard output")
+    add_run(parser, "results where they exist")
     parser.set_defaults(run=run)
 
 
@@ -74,7 +70,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Carry out ``mendem fill-wedge``; returns the exit status."""
     from mendem.cli import DONE, INTERRUPTED
     from mendem.cli.report import duration, print_json
-    from mendem.cli.tilts import read_density, read_series
+    from mendem.cli.tilts import interrupted, read_density, read_series
     from mendem.wedge_filling.parameters import FillWedge
 
     given = {f.name: getattr(chosen, f.name) for f in fields(FillWedge) if hasattr(chosen, f.name)}
@@ -128,11 +124,7 @@ def run(chosen: argparse.Namespace) -> int:
             }
         )
     elif record["partial"]:
-        done = record["blocks"]
-        print(
-            f"interrupted: {done['finished']} of {done['all']} slices finished; {chosen.output} is PARTIAL and marked "
-            "so in its provenance"
-        )
+        print(interrupted(chosen.output, record))
     else:
         before, after = energy["back_projection"]["missing"], energy["filled"]["missing"]
         print(f"energy in the wedge: {before:.3f} of back-projection, {after:.3f} filled")

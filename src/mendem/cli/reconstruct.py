@@ -22,7 +22,7 @@ METHODS: dict[str, type[Wbp] | type[Sirt] | type[Tv]] = {"wbp": Wbp, "sirt": Sir
 def add_to(commands: Any) -> None:
     """Declare the command."""
     from mendem.cli.arguments import add_parameter
-    from mendem.cli.tilts import add_series, thickness
+    from mendem.cli.tilts import add_run, add_series, thickness
 
     about = "Reconstruct a tomogram from a tilt series."
     parser = commands.add_parser("reconstruct", help=about, description=about)
@@ -57,12 +57,8 @@ def add_to(commands: Any) -> None:
     for f in {f.name: f for method in METHODS.values() for f in fields(method)}.values():
         if len(_holders(f.name)) > 1:
             _add_shared(shared, f)
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where it runs (default auto)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
+    add_run(parser, "OUT where it exists")
     parser.add_argument("--ome-zarr", choices=("0.4", "0.5"), help="version of OME-Zarr for .zarr (default 0.5)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object to standard output")
     parser.set_defaults(run=run)
 
 
@@ -71,7 +67,7 @@ def run(chosen: argparse.Namespace) -> int:
     from mendem.cli import DONE, INTERRUPTED
     from mendem.cli.progress import ProgressLine, interruptible
     from mendem.cli.report import duration, print_json
-    from mendem.cli.tilts import read_density, read_series
+    from mendem.cli.tilts import interrupted, read_density, read_series
     from mendem.io.output import is_zarr
 
     method = _method(chosen)
@@ -123,11 +119,7 @@ def run(chosen: argparse.Namespace) -> int:
             }
         )
     elif record["partial"]:
-        done = record["blocks"]
-        print(
-            f"interrupted: {done['finished']} of {done['all']} slices finished; {chosen.output} is PARTIAL and marked "
-            "so in its provenance"
-        )
+        print(interrupted(chosen.output, record))
     else:
         print(f"{chosen.output} written after {duration(record['seconds'])}")
     return INTERRUPTED if record["partial"] else DONE

@@ -45,6 +45,14 @@ def add_series(parser: Any, density: bool = True) -> None:
         add_parameter(series, f, hints[f.name])
 
 
+def add_run(parser: Any, replaced: str) -> None:
+    """Declare what commands that compute a tomogram have at their end; ``replaced`` is what overwriting replaces."""
+    devices = ("auto", "cpu", "cuda", "mps")
+    parser.add_argument("--device", choices=devices, default="auto", help="where it runs (default auto)")
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {replaced}")
+    parser.add_argument("--json", action="store_true", help="print one JSON object to standard output")
+
+
 def read_series(chosen: argparse.Namespace) -> TiltSeries:
     """The tilt series that the options name."""
     from mendem.tomography.tilt_files import read_tilt_series
@@ -63,6 +71,15 @@ def read_series(chosen: argparse.Namespace) -> TiltSeries:
 def read_density(chosen: argparse.Namespace) -> Density:
     """How density is made of its pixels."""
     return Density(**{f.name: getattr(chosen, f.name) for f in fields(Density) if hasattr(chosen, f.name)})
+
+
+def interrupted(output: str, record: dict[str, Any]) -> str:
+    """What is said of a run that was stopped, with its provenance."""
+    done = record["blocks"]
+    return (
+        f"interrupted: {done['finished']} of {done['all']} slices finished; {output} is PARTIAL and marked so in its "
+        "provenance"
+    )
 
 
 def tilts(text: str) -> tuple[int, ...]:
