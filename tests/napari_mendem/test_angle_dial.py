@@ -153,3 +153,18 @@ def test_generated_tilts_say_so_and_are_drawn_dashed_with_a_legend(dial):
     assert dial.accessibleDescription() == "3 of 3 tilts count (1 of them generated), limit 90°"
     dial.show_tilts(replace(measured, generated=frozenset({1}), excluded=frozenset({1})))
     assert dial.tip_at(dial.point(0.0, 0.8)) == "Tilt 1: +0.0°, generated, excluded"
+
+
+def test_crosses_of_many_excluded_tilts_do_not_run_into_one_another(dial):
+    def inked(angles: tuple[float, ...]) -> int:
+        """Pixels that crosses change, of tilts that do not count anyway."""
+        pictures = []
+        for excluded in (frozenset(range(len(angles))), frozenset()):
+            dial.show_tilts(Dialled(angles, excluded, 60.0))
+            pictures.append(dial.grab().toImage())
+        places = [(x, y) for x in range(dial.width()) for y in range(dial.height())]
+        return sum(pictures[0].pixel(*place) != pictures[1].pixel(*place) for place in places)
+
+    one = inked((75.0,))
+    assert 0.5 * one < inked((74.0, 75.0, 76.0)) < 1.5 * one
+    assert inked((68.0, 82.0)) > 1.5 * one

@@ -18,6 +18,8 @@ COLOURS = {"measured": ("#0072B2", "#56B4E9"), "missing": ("#D55E00", "#E69F00")
 GRASP, REACH = 9.0, 6.0
 #: Where the ticks of tilts begin, as a share of the radius.
 INNER = 0.68
+#: Crosses of excluded tilts are no closer than this (pixels).
+CROSS = 9.0
 LABELS = (-90, -60, -30, 0, 30, 60, 90)
 
 
@@ -222,9 +224,12 @@ class AngleDial(QWidget):
                 pen.setWidthF(1.0)
             painter.setPen(pen)
             painter.drawLine(self.point(angle, INNER), self.point(angle))
-            if tilt in self.shown.excluded:
-                painter.setPen(QPen(text, 1.2))
-                middle = self.point(angle, (1 + INNER) / 2)
+        painter.setPen(QPen(text, 1.2))
+        last: QPointF | None = None
+        for tilt in sorted(self.shown.excluded, key=lambda tilt: self.shown.angles[tilt]):
+            middle = self.point(self.shown.angles[tilt], (1 + INNER) / 2)
+            if last is None or _distance(middle, last) >= CROSS:  # of many beside each other some will do
+                last = middle
                 for across in (QPointF(3, 3), QPointF(3, -3)):
                     painter.drawLine(middle - across, middle + across)
 
