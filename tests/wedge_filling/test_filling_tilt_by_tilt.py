@@ -67,7 +67,7 @@ def test_generated_tilts_take_their_places_and_the_tomogram_is_made_from_all(ser
     assert found.after.missing > 2 * found.before.missing
     record = found.tomogram.metadata["mendem"]
     assert record["found"] == {"specimen": "isolated", "filler": "wedge-tilts"} and len(asked) == 10
-    # SIRT from all directions, and not from two thirds of them.
+    # All directions, and not two thirds of them.
     geometry = SliceGeometry(ANGLES, (DEPTH, WIDTH), WIDTH)
     volume = 40 * ellipse_phantom(DEPTH, 20).image(geometry)[:, None]
     sirt = mendem.reconstruct(series, mendem.Sirt(positive=True), DEPTH, density=SETTINGS["density"], device="cpu")

@@ -73,7 +73,7 @@ def prepare(
     if parameters.road == "tilts":
         if not installed(WEIGHTS):
             raise MendemError("the network that generates tilts is not installed: take the volume road")
-        said = "The tomogram is that of SIRT from all tilts; the tilt road gives no spread of it."
+        said = "The tomogram is reconstructed from all tilts; the tilt road gives no spread of it."
         return TiltRoad(*common, {}, (*notes, said))
     wide = geometry if isolated else geometry.widened()[0]
     choice = choose_filler(parameters.filler, rows, wide, isolated, chosen, check)

