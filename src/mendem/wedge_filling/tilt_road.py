@@ -103,8 +103,8 @@ def _method(measured: np.ndarray, isolated: bool) -> Sirt | Tv:
     """What reconstructs from measured and generated tilts: total variation, or SIRT for a slab.
 
     Macromolecules and shapes, with and without noise: error in the wedge 0.07 to 0.20 of back-projection's where SIRT
-    leaves 0.20 to 0.33, and total variation of the measured tilts alone 0.08 to 0.23. Generated tilts are free of noise:
-    it is told that of the ``measured`` ones (tilt, y, x).
+    leaves 0.20 to 0.33, and total variation of the measured tilts alone 0.08 to 0.23. Generated tilts are free of
+    noise: it is told that of the ``measured`` ones (tilt, y, x).
     """
     if not isolated:
         return Sirt()
