@@ -260,7 +260,7 @@ class FillJob:
     def _end(self, found: Findings, tilts: np.ndarray, begun: float) -> None:
         if self.volume is not None:
             self.regions = found.regions()
-        self.provenance = found.record(begun)
+        self.provenance = found.record(begun, tilts)
         if not found.partial or self.stack is not None:
             self.flags = found.completion.flags
             self.completed = found.completion.completed(found.stack(tilts))

@@ -127,6 +127,9 @@ def run(chosen: argparse.Namespace) -> int:
         print(interrupted(chosen.output, record))
     else:
         before, after = energy["back_projection"]["missing"], energy["filled"]["missing"]
+        for note in record["notes"]:
+            if note not in filling.notes:
+                print(f"note: {note}")
         print(f"energy in the wedge: {before:.3f} of back-projection, {after:.3f} filled")
         print(f"{chosen.output} written after {duration(record['seconds'])}")
     return INTERRUPTED if record["partial"] else DONE

@@ -51,9 +51,11 @@ def missing_tilts(
         else:
             found |= {start + step * i for i in range(1, math.floor((90 - start) / step + 1e-6) + 1)}
             found |= {end - 180 - step * i for i in range(1, math.floor((end - 90) / step + 1e-6) + 1)}
-    known = [a for a in excluded_deg if any(start < a + turn < end for start, end in arcs for turn in (0, 180))]
-    found = {angle for angle in found if all(abs(angle - other) >= step / 2 for other in known)} | set(known)
-    return tuple(sorted({round(angle, 4) for angle in found if abs(angle) <= limit_deg + 1e-6}))
+    found = {angle for angle in found if abs(angle) <= limit_deg + 1e-6}
+    hidden = [angle for angle in excluded_deg if abs(angle) <= limit_deg]
+    known = {a for a in hidden if any(start < a + turn < end for start, end in arcs for turn in (0, 180))}
+    found = {angle for angle in found if all(abs(angle - other) >= step / 2 for other in known)} | known
+    return tuple(sorted({round(angle, 4) for angle in found}))
 
 
 @dataclass(frozen=True)

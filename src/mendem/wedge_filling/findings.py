@@ -15,6 +15,7 @@ from mendem.tomography.missing_tilts import GENERATED, Completion
 from mendem.tomography.raw_tilts import RawTilts
 from mendem.tomography.wedge import WedgeEnergy, share, slice_power, wedge_energy, wedge_mask
 from mendem.tomography.wedge_regions import wedge_regions
+from mendem.wedge_filling.hidden import compare_hidden
 from mendem.wedge_filling.pieces import FilledRows, Piece
 from mendem.wedge_filling.plan import WedgeFilling
 from mendem.wedge_filling.rows import spread
@@ -118,9 +119,10 @@ class Findings:
         after = np.stack(list(self._after.values()), axis=1)
         return _energy(before, missing), _energy(after, missing)
 
-    def record(self, begun: float) -> dict[str, Any]:
-        """The provenance at the end of a run that began at this time (`time.monotonic`)."""
+    def record(self, begun: float, generated: Any) -> dict[str, Any]:
+        """The provenance of a run that began at this time (`time.monotonic`); ``generated`` as of `tilts`."""
         energies, record = self.energies(), self.filling.record
+        hidden = None if self.partial else compare_hidden(self.filling, generated)
         names = ("back_projection", "filled")
         return {
             **record,
@@ -128,10 +130,11 @@ class Findings:
             "tilts": {**record["tilts"], "completed": self.completion.record()},
             "energy_in_wedge": energies and dict(zip(names, map(asdict, energies), strict=True)),
             "residual": (self._residual / self._power) ** 0.5 if self._power else None,
+            "excluded_tilts": hidden and asdict(hidden),
             "blocks": {"finished": self.done, "all": self.filling.rows.count},
             "partial": self.partial,
             "seconds": round(time.monotonic() - begun, 3),
-            "notes": list(self.filling.notes),
+            "notes": [*self.filling.notes, *([hidden.sentence] if hidden else [])],
         }
 
 

@@ -108,9 +108,9 @@ def fill_wedge(
         if piece.std is not None:
             std = np.empty_like(mean) if std is None else std
             std[:, piece.rows] = piece.std
-    record = found.record(begun)
+    record = found.record(begun, tilts)
     before, after = (WedgeEnergy(**energy) for energy in record["energy_in_wedge"].values())
-    metadata = {"mendem": {**record, "quantity": DENSITY}, "notes": list(filling.notes)}
+    metadata = {"mendem": {**record, "quantity": DENSITY}, "notes": record["notes"]}
     of_spread = {"mendem": {**record, "quantity": SPREAD}}
     return FilledWedge(
         Image(mean, AXES, filling.voxel_size, metadata, series.name),
@@ -120,5 +120,5 @@ def fill_wedge(
         found.regions(),
         before,
         after,
-        filling.notes,
+        tuple(record["notes"]),
     )

@@ -148,7 +148,7 @@ def fill_wedge_file(
                     journal.add(piece)
         if found.nothing:
             raise Cancelled
-        record = found.record(begun)
+        record = found.record(begun, out.scratch)
         out.finish(found, record)
     _write_beside(found, files, record, overwrite)
     if journal is not None and not found.partial:
@@ -163,16 +163,16 @@ class _Outputs(ExitStack):
         super().__init__()
         self.files, self.filling, self.overwrite = files, filling, overwrite
         self._open: dict[Path, ImageWriter] = {}
-        self._scratch = _Scratch((len(filling.completion.angles), *filling.shape[1:]), files.stem, self)
+        self.scratch = _Scratch((len(filling.completion.angles), *filling.shape[1:]), files.stem, self)
 
     def take(self, piece: Piece) -> None:
         """Write what was finished."""
         if isinstance(piece, FilledTilts):
             for k, density in zip(piece.which, piece.density, strict=True):
-                self._scratch.put(k, 0, density)
+                self.scratch.put(k, 0, density)
             return
         for k, density in enumerate(piece.tilts if piece.tilts is not None else ()):
-            self._scratch.put(k, piece.first, density)
+            self.scratch.put(k, piece.first, density)
         for path, volume in ((self.files.tomogram, piece.mean), (self.files.spread, piece.std)):
             if path is not None and volume is not None:
                 like = self.filling.shape, np.float32, AXES, self.filling.voxel_size
@@ -190,7 +190,7 @@ class _Outputs(ExitStack):
         image = self.filling.series.image
         shape = len(found.completion.tilts), *image.plane_shape
         stack = self._writer(self.files.stack, shape, image.dtype, image.axes, image.voxel_size)
-        for place, tilt in enumerate(found.tilts(self._scratch)):
+        for place, tilt in enumerate(found.tilts(self.scratch)):
             stack.put(place, 0, 0, tilt)
         for path, writer in self._open.items():
             quantity = {self.files.tomogram: DENSITY, self.files.spread: SPREAD}.get(path)
