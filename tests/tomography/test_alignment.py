@@ -135,6 +135,8 @@ def test_what_cannot_be_aligned_is_refused_in_one_sentence(isolated):
         align(raw.excluding(range(21)))
     with pytest.raises(MendemError, match="the kind of specimen is 'cell'"):
         align(raw, kind="cell")
+    with pytest.raises(MendemError, match="2 generated tilts"):
+        align(replace(raw, generated=(0, 24)))
     small = Image(np.asarray(raw.image.data)[:, :20], ("tilt", "y", "x"))
     with pytest.raises(MendemError, match="20 x 64 pixels; an alignment needs at least 32"):
         align(replace(raw, image=small))

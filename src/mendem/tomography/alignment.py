@@ -91,11 +91,16 @@ def align(
     Raises
     ------
     MendemError
-        Fewer than `FEWEST` tilts, images below `SMALLEST` pixels, or a tilt without image.
+        Fewer than `FEWEST` tilts, generated ones, images below `SMALLEST` pixels, or a tilt without image.
     """
     if kind not in KINDS:
         raise MendemError(f"the kind of specimen is {kind!r}, but must be {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     _refuse_small(series)
+    if series.generated:
+        raise MendemError(
+            f"{series.name} has {len(series.generated)} generated tilts, which say nothing of how the others lie; "
+            "align the series that was measured"
+        )
     angles = tuple(series.true_angles[tilt] for tilt in series.used)
     tilts = ReducedTilts.of(series, SIDE, kind, check)
     found = series.transforms[list(series.used)]
