@@ -1,4 +1,4 @@
-"""Markdown tables, and how numbers look in them."""
+"""Markdown tables, how numbers look in them, and a line of the aims that sections share."""
 
 from __future__ import annotations
 
@@ -43,3 +43,10 @@ def plain(rows: Sequence[dict]) -> str:
 def signed(value: float) -> str:
     """A difference in dB with its sign."""
     return f"{value:+.2f}"
+
+
+def judged(aim: str, rows: list[dict]) -> list[tuple[str, str, bool]]:
+    """In how many cases the product takes the network by itself; nothing where nobody asked."""
+    asked = [r for r in rows if "taken" in r]
+    found = sum(r["taken"] for r in asked)
+    return [(aim, f"in {found} of {len(asked)} cases", found == len(asked))] if asked else []

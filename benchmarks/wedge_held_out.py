@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.process import measured
 from benchmarks.settings import Settings
-from benchmarks.tables import table
+from benchmarks.tables import judged, table
 from benchmarks.wedge_recorded import ITERATIONS, NEEDLE, Recording
 
 #: By name; of the tilts between ±60° (±45° of the cell) all are shown, beyond all are hidden.
@@ -99,8 +99,9 @@ def case(name: str, seed: int, methods: list[str]) -> list[dict]:
         errors[method] = np.array([compared(tilts[:, i], both) for i, both in enumerate(targets)])
         seen = scored(answer, whole, answers["WBP"])
         true = None if recording.cryo else scored(answer, series.case, answers["WBP"])["error"]
+        judged = {"taken": ways.taken(series.case)} if method == "volume road" else {}
         rows.append(
-            {"method": method, **about, "error": seen["error"], "true error": true, "power": seen["power"],
+            {"method": method, **about, **judged, "error": seen["error"], "true error": true, "power": seen["power"],
              "reach": seen["reach"], "cpu": answer.cpu}
         )  # fmt: skip
     errors[CEILING] = np.array([compared(both[1], both) for both in targets])
@@ -186,6 +187,10 @@ def aims(result: dict) -> list[tuple[str, str, bool]]:
                     min(gains) >= GAIN_BOUND,
                 )
             )
+        lines += judged(
+            f"{method}: taken on recorded series in place of TV when measured tilts are hidden to judge it",
+            [r for r in result["rows"] if r["method"] == method],
+        )
         errors = [m["error"] or 0.0 for m in means]
         lines.append(
             (

@@ -102,14 +102,16 @@ def filled(case: Case, filler: Any, sampler: Any = None) -> Answer:
 
 
 def tv(case: Case) -> Answer:
-    """Total variation, with positivity where the object is isolated; nearer to its end than by default.
+    """Total variation; where the object is isolated with positivity, and nearer to its end than by default.
 
-    By default it stops 0.2 (noise of 5 %) to 0.5 dB (2 %) short of how well it can foresee hidden tilts.
+    By default it stops 0.2 (noise of 5 %) to 0.5 dB (2 %) short of how well it can foresee hidden tilts; of slabs it
+    does not.
     """
     from mendem.tomography.filler import TvFiller
     from mendem.tomography.tv import Tv
 
-    return filled(case, TvFiller(Tv(positive=case.isolated, iterations=TV_ITERATIONS, tolerance=1e-4)))
+    method = Tv(iterations=TV_ITERATIONS, tolerance=1e-4) if case.isolated else Tv(positive=False)
+    return filled(case, TvFiller(method))
 
 
 def missing(case: Case) -> tuple[float, ...]:
@@ -188,6 +190,17 @@ def network(case: Case) -> Answer:
     from mendem.priors.wedge_filler import load_filler
 
     return filled(case, load_filler(case.isolated))
+
+
+def taken(case: Case) -> bool:
+    """Whether `mendem fill-wedge` takes the network by itself: it foresees measured tilts no worse than TV does."""
+    from mendem.tomography.slices import Rows
+    from mendem.wedge_filling.choice import choose_filler
+
+    geometry = case.geometry if case.isolated else case.geometry.widened()[0]
+    rows = Rows(case.sinograms.transpose(1, 0, 2))
+    choice = choose_filler("auto", rows, geometry, case.isolated, "cpu", lambda: None)
+    return choice.filler.name == "wedge-volume"
 
 
 def sample(case: Case) -> Answer:

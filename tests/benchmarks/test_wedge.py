@@ -206,7 +206,8 @@ def _row(**other):
 def test_the_page_has_means_over_seeds_and_the_worst_case():
     methods = ["WBP", "TV", "volume road"]
     rows = [_row(method="WBP", error=1.0, seed=s) for s in (1, 2)] + [_row(method="TV", seed=s) for s in (1, 2)]
-    rows += [_row(method="volume road", error=0.2), _row(method="volume road", error=0.6, power=0.4, seed=2)]
+    ours = {"method": "volume road"}
+    rows += [_row(**ours, error=0.2, taken=True), _row(**ours, error=0.6, power=0.4, seed=2, taken=False)]
     slope = {"standard error": 0.02, "elongation": 1.1}
     slopes = [{"method": m, "dose": d, "slope": 0.95, **slope} for m in methods for d in (None, 3.0)]
     result = {"rows": rows, "slopes": slopes, "methods": methods}
@@ -215,6 +216,7 @@ def test_the_page_has_means_over_seeds_and_the_worst_case():
     assert "| worst of all |  |  | 2 | 1.00 | 0.50 | 0.60 |" in text
     found = {aim.split(": ")[1][:5]: (said, met) for aim, said, met in wedge.aims(result)}
     assert found["error"] == ("0.40 on average, 0.60 at worst, 2 cases", True)
+    assert found["taken"] == ("in 1 of 2 cases", False)
     assert found["bette"] == ("in 1 of 2 cases", False)
     assert found["power"] == ("0.40 to 0.60, 0.50 on average; outside in 1 of 2 cases", False)
 
