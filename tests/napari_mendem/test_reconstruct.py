@@ -346,3 +346,18 @@ def test_layers_may_go_while_a_run_is_at_work(viewer, layer, make, wait, slow):
     viewer.layers.clear()
     wait(lambda: not widget.busy)
     assert len(viewer.layers) == 0 and "removed" in widget.ui.found.text()
+
+
+def test_the_view_goes_back_when_the_live_slice_makes_way_for_a_run(viewer, layer, make, wait, monkeypatch):
+    fitted: list[int] = []
+    monkeypatch.setattr(type(viewer), "fit_to_view", lambda self, **_: fitted.append(len(self.layers)))
+    widget = make(viewer)
+    widget.restore()
+    wait(lambda: not widget.busy)
+    assert fitted == []  # without a live slice the view is the user's
+    widget.ui.live.setChecked(True)
+    wait(lambda: widget.live.output.layer is not None and not widget.live.newest.busy)
+    with_slice = fitted.pop()
+    widget.restore()
+    assert fitted == [with_slice - 2]  # without the slice and its row
+    wait(lambda: not widget.busy)

@@ -137,7 +137,10 @@ class SliceDock(TiltDock):
 
     def _run(self, job: Job, shown: Shown, layer: ImageLayer, end: Callable[[], None]) -> None:
         """Start a job whose result grows in the viewer; removed there, it is cancelled."""
+        previewed = self.live.output.layer is not None
         self.ui.live.setChecked(False)
+        if previewed:  # the view had made room for it
+            self.viewer.fit_to_view()
         self.ui.say("")
         self.errand.forget()
 
