@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mendem.priors.wedge_inputs import HALO, Inputs, Setting, assembled, setting_of, sirt_of, tv_of, view_of
+from mendem.priors.wedge_surroundings import settled
 from mendem.tomography.filler import Filled
 from mendem.tomography.wbp import Wbp
 
@@ -85,7 +86,12 @@ class WedgeFiller:
         wide = tv.clone()
         for mean, variance in answers(self.network, told, check):
             wide[..., view] = torch.lerp(tv[..., view], mean * told.gain, self._own(self.share))
-            yield Filled(wide, self._std(wide, variance, told, view)), told
+            std = self._std(wide, variance, told, view)
+            yield Filled(wide, std), told
+        if not self.isolated:
+            error = std[..., view].square().mean((1, 2), keepdim=True)
+            ratio = (setting.smoothed**2 / error.clamp(min=1e-20)).clamp(max=1e12)
+            yield Filled(settled(projector, wide, middle, view, ratio, check), std), told
 
     def _told(
         self, projector: Projector, sinograms: Tensor, tv: Tensor, setting: Setting, check: Callable[[], None]

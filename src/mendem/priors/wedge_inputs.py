@@ -34,6 +34,10 @@ SLAB = 5
 #: by positivity, slowly: the error in the wedge of eight noise-free slices is 0.18 after 30, 0.13 after 50 and 0.06
 #: after 150 of what weighted back-projection has.
 SIRT_STEPS, TV_STEPS, TV_STEPS_SLAB = 8, 150, 50
+#: Part of the objective by which five steps must lower it at an isolated specimen, else they end. Most of the objective
+#: is noise: with Tv's own 1e-3 total variation foresees hidden tilts 0.3 (5 % noise) to 0.5 dB (2 %) worse, and the
+#: network 0.1 to 0.3 dB, though it learned from that.
+TOLERANCE = 1e-4
 #: Total variation takes projections for this noisy at least, relative to their rms: misalignment is noise too, and
 #: without any weight of the variation the wedge would stay empty.
 LEAST_NOISE = 0.01
@@ -67,8 +71,9 @@ def setting_of(sample: np.ndarray, slab: bool) -> Setting:
 
 def tv_of(setting: Setting) -> Tv:
     """Total variation as the network is shown it."""
-    steps = TV_STEPS_SLAB if setting.slab else TV_STEPS
-    return Tv(noise=setting.smoothed, positive=not setting.slab, iterations=steps)
+    if setting.slab:
+        return Tv(noise=setting.smoothed, positive=False, iterations=TV_STEPS_SLAB)
+    return Tv(noise=setting.smoothed, iterations=TV_STEPS, tolerance=TOLERANCE)
 
 
 def sirt_of(projector: Projector, sinograms: Tensor, check: Callable[[], None] = lambda: None) -> Tensor:

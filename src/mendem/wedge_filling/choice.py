@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mendem.errors import MendemError
+from mendem.priors.wedge_inputs import TOLERANCE
 from mendem.tomography.filler import Filler, TvFiller
 from mendem.tomography.geometry import SliceGeometry
 from mendem.tomography.slices import Sinograms
@@ -69,7 +70,8 @@ def choose_filler(
     import torch
 
     sample = np.concatenate([rows.read(row, row + 1) for row in spread(rows.count, SAMPLE)])
-    tv: Filler = TvFiller(Tv(positive=isolated)).for_series(sample, geometry)
+    method = Tv(tolerance=TOLERANCE) if isolated else Tv(positive=False)
+    tv: Filler = TvFiller(method).for_series(sample, geometry)
     if wanted == "tv":
         return Choice(tv, (f"Filled by total variation, {NO_SPREAD}",))
     network = network_filler(isolated, device)
