@@ -35,4 +35,4 @@ def energy(answer: Answer, record: dict[str, Any] | None = None) -> str:
         return "no energy: the image is constant"
     filled = (record or {}).get("energy_in_wedge")
     before = f" ({100 * filled['back_projection']['missing']:.1f} % before it was filled)" if filled else ""
-    return f"{100 * found.missing:.1f} % of energy{before}, whitened {100 * found.whitened:.1f} %"
+    return f"{100 * found.missing:.1f} % of energy{before}, whitened{NO_BREAK}{100 * found.whitened:.1f}{NO_BREAK}%"
