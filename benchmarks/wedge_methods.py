@@ -145,19 +145,19 @@ def nearest_tilts(case: Case, wanted: tuple[float, ...]) -> np.ndarray:
     return out
 
 
-def completed(case: Case, tilts: np.ndarray) -> np.ndarray:
-    """SIRT of measured and generated tilts (rows, tilts, width) together."""
-    from mendem.tomography.sirt import Sirt
-
+def completed(case: Case, tilts: np.ndarray, method: Any) -> np.ndarray:
+    """Measured and generated tilts (rows, tilts, width) together, by a method."""
     angles = (*case.geometry.angles_deg, *missing(case))
     both = np.concatenate([case.sinograms, tilts], axis=1)
     order = np.argsort(angles, kind="stable")
-    return reconstructed(case, Sirt(SIRT_ITERATIONS, positive=case.isolated), np.array(angles)[order], both[:, order])
+    return reconstructed(case, method, np.array(angles)[order], both[:, order])
 
 
 def nearest(case: Case) -> np.ndarray:
     """SIRT after the missing tilts were taken from their nearest neighbours."""
-    return completed(case, nearest_tilts(case, missing(case)))
+    from mendem.tomography.sirt import Sirt
+
+    return completed(case, nearest_tilts(case, missing(case)), Sirt(SIRT_ITERATIONS, positive=case.isolated))
 
 
 def road_tilts(case: Case, wanted: tuple[float, ...], at_once: int = 1) -> np.ndarray:
@@ -181,8 +181,11 @@ def road_tilts(case: Case, wanted: tuple[float, ...], at_once: int = 1) -> np.nd
 
 
 def road(case: Case) -> np.ndarray:
-    """SIRT of measured and generated tilts."""
-    return completed(case, road_tilts(case, missing(case)))
+    """Total variation of measured and generated tilts, as the program reconstructs from them."""
+    from mendem.priors.wedge_inputs import setting_of, tv_of
+
+    method = tv_of(setting_of(case.sinograms, not case.isolated))
+    return completed(case, road_tilts(case, missing(case)), method)
 
 
 def network(case: Case) -> Answer:
