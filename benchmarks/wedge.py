@@ -250,8 +250,8 @@ def page(result: dict) -> list[str]:
         "specimens. *Nearest tilt*: SIRT after each missing tilt was taken from its nearest neighbour, from behind too "
         "where that is nearer. *Volume road*: always the network, whether or not `mendem fill-wedge` would have taken "
         "TV in its place, see the aims. *Sample*: a possible specimen in place of the mean, whose error is up to twice "
-        "the mean's in theory. *Tilt road*: total variation of measured and generated tilts; with the first seed at ±60° only, as "
-        "in all tables where it has a dash. *Self-supervised*: the network of "
+        "the mean's in theory. *Tilt road*: total variation of measured and generated tilts; with the first seed at "
+        "±60° only, as in all tables where it has a dash. *Self-supervised*: the network of "
         "the volume road, learning from random weights from this series alone, turned and tilted again (IsoNet, "
         "DeepDeWedge), for one minute of CPU; *adapted*: the same from its trained weights. Both only for the "
         "macromolecules at 3 e/Å².",
