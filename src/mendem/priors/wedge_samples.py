@@ -82,9 +82,10 @@ class SampledFiller:
         rows, slab = range(self.first, self.first + count), not self.mean.isolated
         white = white_rows(self.sampler.seed, rows, (depth, width), slab, mean.device)
         found = residual(self.sampler.network, (told.channels, told.descriptor), mean, std, wedge, white, check=check)
-        sample = filled.mean.clone()
-        sample[..., view] += (found * gain)[:, 0]
-        yield Filled(sample, filled.std)
+        # Beyond the view of a slab it goes on as the Fourier transform of the view takes it to: rays that see both then
+        # find nothing that was not measured.
+        beyond = (torch.arange(filled.mean.shape[-1], device=mean.device) - view.start) % width
+        yield Filled(filled.mean + (found * gain)[:, 0][..., beyond], filled.std)
 
 
 def load_sampler(seed: int = 0, weights: Path | None = None, device: str = "cpu") -> Sampler:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mendem.priors.wedge_filler import WedgeFiller, load_filler
-from mendem.priors.wedge_residual import ResidualNetwork, residual
+from mendem.priors.wedge_residual import ResidualNetwork, filtered, projector_of, residual
 from mendem.training.wedge_check import Answer, Case, cases, error, power
 from mendem.training.wedge_residual import filled
 
@@ -29,7 +29,8 @@ def samples_of(network: ResidualNetwork, answer: Answer, mean: Tensor, std: Tens
 @torch.inference_mode()
 def sampled(network: ResidualNetwork, filler: WedgeFiller, made: list[Case]) -> dict[str, dict[str, float]]:
     """For each case of mean and samples the error in the wedge (1: weighted back-projection) and the power there over
-    the truth's; and the spread of samples over the error of the mean and over the standard deviation that is stated.
+    the truth's; and the spread of samples over the error of the mean in the wedge, and over the standard deviation that
+    is stated.
     """
     table = {}
     for case in made:
@@ -43,7 +44,7 @@ def sampled(network: ResidualNetwork, filler: WedgeFiller, made: list[Case]) -> 
             "sample": sum(error(s, truth, wbp, wedge) for s in drawn) / len(drawn),
             "power of mean": power(mean, truth, wedge),
             "power of sample": sum(power(s, truth, wedge) for s in drawn) / len(drawn),
-            "spread over error": float(spread / (truth - mean).square().mean().sqrt()),
+            "spread over error": float(spread / filtered(truth - mean, projector_of(wedge)).square().mean().sqrt()),
             "spread over std": float(spread / std.square().mean().sqrt()),
         }
     return table
