@@ -224,6 +224,7 @@ def test_the_page_has_means_over_seeds_and_the_worst_case():
 
 
 def test_gains_on_recorded_tilts_are_stated_beside_what_could_be_gained(tmp_path):
+    pytest.importorskip("matplotlib")
     gains = {"angles": [-70.0, 70.0], "gains": {"recorded": [1.0, 0.6], "clean": [1.0, 2.0]}}
     about = {
         **gains,
@@ -251,6 +252,7 @@ def test_gains_on_recorded_tilts_are_stated_beside_what_could_be_gained(tmp_path
 
 
 def test_generated_tilts_are_tabled_and_drawn_by_angle(tmp_path):
+    pytest.importorskip("matplotlib")
     rows = [
         {"way": way, "dose": None, "cpu": 1.0, "PSNR": [30.0] * 20, "SSIM": [0.9] * 20}
         for way in ("nearest tilt", "TV, reprojected", "volume road, reprojected", "tilt road, 1 at once")
