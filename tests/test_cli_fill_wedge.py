@@ -55,7 +55,8 @@ def test_it_tells_people_what_it_did(series, capsys):
     assert "to be generated: 6 below -54°, 5 above 60°" in said
     assert "energy in the wedge:" in said and "out.mrc written after" in said and "note: Filled by" in said
     assert main(["info", "out.mrc"]) == 0
-    assert "made by mendem: fill-wedge" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "made by mendem: fill-wedge" in told and "tilts: 11 generated, 1 excluded, 20 measured" in told
 
 
 def test_what_was_generated_is_not_filled_again(series, capsys):
@@ -74,6 +75,7 @@ def test_what_was_generated_is_not_filled_again(series, capsys):
         (["--tomogram", "out.mrc"], "written twice"),
         (["--tomogram", "ts.mrc", "--overwrite"], "tilt series itself"),
         (["--tomogram", "t.jpg"], "suffix"),
+        (["--mask", "nowhere/m.mrc"], "nowhere does not exist; create it first"),
         (["--thickness", "0"], "at least 1"),
         (["--adapt", "0"], "above 0"),
         (["--adapt", "1"], "only the network can learn"),
@@ -84,3 +86,13 @@ def test_what_cannot_be_done_is_said_in_one_line(series, tmp_path, capsys, optio
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert {p.name for p in tmp_path.iterdir()} == {"ts.mrc", "angles.tlt"}
+
+
+@pytest.mark.parametrize(
+    ("output", "said"), [("out.png", "out.png: give it a suffix"), ("nowhere/out.mrc", "cannot write nowhere/out.mrc")]
+)
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_filled(series, capsys, output, said):
+    command = [output if word == "out.mrc" else word for word in COMMAND]
+    assert main(command) == 2
+    told = capsys.readouterr()
+    assert said in told.err and told.err.count("\n") == 1 and not told.out

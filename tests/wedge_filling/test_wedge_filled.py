@@ -225,12 +225,39 @@ def test_a_run_that_fails_or_is_stopped_at_once_leaves_nothing(tmp_path, monkeyp
         ({}, {"filler": "magic"}, "filler is 'magic'"),
         ({"excluded": tuple(range(2, 21))}, {}, "has 2 tilts to use"),
         ({}, {"device": "tpu"}, "tpu"),
+        ({"angles": tuple(range(-90, 91, 9))}, {}, "up to 90°, at a spacing of 9°: there is nothing to fill"),
     ],
 )
 def test_what_cannot_be_filled_is_said_in_one_sentence(changes, settings, said):
     with pytest.raises(MendemError, match=said) as error:
         mendem.fill_wedge(replace(series_of(), **changes), DEPTH, **settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tilts", "factor", "said"),
+    [
+        ([3], 0.0, "tilt 3 is constant"),
+        ([3, 8], 0.0, "tilts 3, 8 are constant"),
+        (range(len(ANGLES)), 1e33, "outside what can be computed with"),
+        (range(len(ANGLES)), 1e-25, "outside what can be computed with"),
+    ],
+)
+def test_pixels_that_nothing_can_be_made_of_are_refused(tilts, factor, said):
+    series = series_of()
+    pixels = np.asarray(series.image.data).copy()
+    pixels[list(tilts)] *= np.float32(factor)
+    with pytest.raises(MendemError, match=said):
+        prepare(replace(series, image=series.image.with_data(pixels)), FillWedge(filler="tv"), DEPTH, device="cpu")
+
+
+def test_a_slice_of_one_pixel_s_thickness_is_filled():
+    series = series_of()
+    tomogram = mendem.fill_wedge(series, 1, filler="tv", device="cpu").tomogram
+    assert tomogram.shape == (1, ROWS, WIDTH)
+    # Its tilt at 0° is the slice itself.
+    seen = (np.asarray(series.image.data)[0] - LEVEL) / GAIN
+    assert np.corrcoef(tomogram.data[0].ravel(), seen.ravel())[0, 1] > 0.9
 
 
 def test_where_positivity_leaves_nothing_it_is_said_and_the_run_ends_well():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -173,6 +174,10 @@ def _history(record: Any) -> list[str]:
     novelty = record.get("novelty")
     if isinstance(novelty, dict):
         lines.append(f"  novelty {novelty.get('novelty'):.2g}, risk {novelty.get('risk'):.2g} (familiar below 1)")
+    tilts = record.get("tilts")
+    if isinstance(tilts, dict) and "completed" in tilts and "quantity" not in record:
+        count = Counter(tilt["flag"] for tilt in tilts["completed"])
+        lines.append("  tilts: " + ", ".join(f"{count[flag]} {flag}" for flag in count))
     if record.get("quantity"):
         lines.append(f"  this is its {record['quantity']}")
     if record.get("partial"):

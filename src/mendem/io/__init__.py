@@ -5,8 +5,8 @@
 >>> io.write("tomogram.tif", image)                                            # doctest: +SKIP
 """
 
-from mendem.io.files import SUFFIXES, open_writer, read, read_levels, write
+from mendem.io.files import SUFFIXES, check_output, open_writer, read, read_levels, write
 from mendem.io.lazy import LazyArray
 from mendem.io.writer import ImageWriter
 
-__all__ = ["SUFFIXES", "ImageWriter", "LazyArray", "open_writer", "read", "read_levels", "write"]
+__all__ = ["SUFFIXES", "ImageWriter", "LazyArray", "check_output", "open_writer", "read", "read_levels", "write"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from mendem.errors import MendemError
 from mendem.image import SPATIAL_AXES, Image, VoxelSize
 from mendem.io import mrc, tiff, tiff_write, vendor, zarr_read, zarr_write
 from mendem.io.copying import copy
-from mendem.io.output import is_zarr
+from mendem.io.output import is_zarr, plain_words
 from mendem.io.writer import ImageWriter, Target
 
 #: Images of more bytes than this stay on disk when they are opened.
@@ -213,15 +214,35 @@ def _open_writer(
     ome_zarr: str | None = None,
 ) -> ImageWriter:
     path = os.fspath(path)
-    known = _by_suffix(path)
-    if known is None or known.open_writer is None:
-        raise MendemError(f"cannot write {path}: give it a suffix that can be written ({', '.join(SUFFIXES.writable)})")
+    known, opening = _to_write(path)
     if ome_zarr is not None and known is not ZARR:
         raise MendemError(f"cannot write {path} as OME-Zarr {ome_zarr}: give it the suffix .zarr")
     dtype = np.dtype(dtype).newbyteorder("=")
     voxel_size = voxel_size or VoxelSize.unknown(len(shape))
     about = shape, dtype, axes, voxel_size, provenance, metadata or {}, overwrite, room, resume, ome_zarr
-    return known.open_writer(Target(path, *about))
+    return opening(Target(path, *about))
+
+
+def check_output(path: str | os.PathLike) -> None:
+    """Raise `MendemError` where an image cannot be written to this path for its suffix or its folder.
+
+    It is found out so when the image is opened for writing too; this is for what is opened after hours of work.
+    """
+    path = os.fspath(path)
+    _to_write(path)
+    folder = os.path.dirname(os.path.realpath(path))
+    with plain_words(path):
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(errno.ENOENT, "", folder)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, "", folder)
+
+
+def _to_write(path: str) -> tuple[Format, Callable[[Target], ImageWriter]]:
+    known = _by_suffix(path)
+    if known is None or known.open_writer is None:
+        raise MendemError(f"cannot write {path}: give it a suffix that can be written ({', '.join(SUFFIXES.writable)})")
+    return known, known.open_writer
 
 
 def _by_suffix(path: str, reading: bool = False) -> Format | None:

@@ -40,10 +40,12 @@ def _spectrum(geometry: SliceGeometry, device: torch.device) -> Tensor:
     wide = replace(geometry, shape=shape, width=max(shape), shifts=(), detector_axis=None, slice_axis=None)
     projector = Projector(wide, device)
     spread = torch.zeros(shape, device=device)
-    for z in PLACES:
-        for x in PLACES:
+    # A slice of one row, or of one column, has no places beside its middle.
+    across, along = (PLACES if n > 1 else (0,) for n in geometry.shape)
+    for z in across:
+        for x in along:
             point = torch.zeros(shape, device=device)
             point[shape[0] // 2 + z, shape[1] // 2 + x] = 1.0
             spread += projector.adjoint(projector.forward(point)).roll((-z, -x), (0, 1))
-    spectrum: Tensor = torch.fft.rfft2(torch.fft.ifftshift(spread / len(PLACES) ** 2)).real
+    spectrum: Tensor = torch.fft.rfft2(torch.fft.ifftshift(spread / (len(across) * len(along)))).real
     return spectrum

@@ -14,7 +14,7 @@ from mendem.tomography.aligned import AlignedRows
 from mendem.tomography.density import Density
 from mendem.tomography.extent import depth_of, voxel_size_of
 from mendem.tomography.geometry import SliceGeometry
-from mendem.tomography.missing_tilts import Completion, missing_tilts
+from mendem.tomography.missing_tilts import Completion, missing_tilts, tilt_step
 from mendem.tomography.specimen import is_isolated
 from mendem.tomography.tilt_series import TiltSeries
 from mendem.wedge_filling.choice import choose_filler
@@ -26,6 +26,9 @@ from mendem.wedge_filling.volume_road import VolumeRoad, estimating
 
 #: A slab has no tilt at 90°, and hardly one beyond this: rays run along it, mostly outside of what was seen.
 SLAB_LIMIT = 80.0
+
+#: Between these are the largest densities whose squares, summed over a slice, single precision holds.
+SMALLEST, LARGEST = 1e-15, 1e15
 
 
 def prepare(
@@ -57,17 +60,12 @@ def prepare(
     depth = depth_of(thickness, voxel_size, rows.width, series.name)
     geometry = SliceGeometry(angles, (depth, rows.width), rows.width)
     sample = np.concatenate([rows.read(row, row + 1) for row in spread(rows.count, SAMPLE)])
-    if not np.ptp(sample) > 0:
-        raise MendemError(f"{series.name} is constant where it was looked at; there is nothing to fill a wedge from")
+    _check(series, sample)
     isolated = is_isolated(sample) if parameters.specimen == "auto" else parameters.specimen == "isolated"
     limit = parameters.limit if isolated else min(parameters.limit, SLAB_LIMIT)
     missing = missing_tilts(angles, limit, [series.true_angles[tilt] for tilt in series.excluded])
     if not missing:
-        low, high = series.limits
-        raise MendemError(
-            f"{series.name} has tilts from {low:g}° to {high:g}°, and none is missing up to {parameters.limit:g}°; "
-            "give a higher limit"
-        )
+        raise MendemError(_none_missing(series, angles, limit, isolated))
     notes = (*series.notes, *_notes(series, parameters, density, thickness, isolated, sample))
     common = parameters, Completion(series, missing), rows, geometry, isolated, density, chosen, voxel_size
     if parameters.road == "tilts":
@@ -90,6 +88,32 @@ def installed(network: str) -> bool:
     except MendemError:
         return False
     return True
+
+
+def _check(series: TiltSeries, sample: np.ndarray) -> None:
+    """Raise `MendemError` where densities (rows, tilts, width) of slices have nothing to fill a wedge from."""
+    spans = np.ptp(sample, axis=(0, 2))
+    if not spans.max() > 0:
+        raise MendemError(f"{series.name} is constant where it was looked at; there is nothing to fill a wedge from")
+    if not SMALLEST < np.abs(sample).max() < LARGEST:
+        raise MendemError(
+            f"{series.name} has densities of {np.abs(sample).max():.3g}, which is outside what can be computed with; "
+            "multiply its pixels by a constant first"
+        )
+    blank = sorted(tilt for tilt, span in zip(series.used, spans, strict=True) if not span > 0)
+    if blank:
+        many = f"tilt {blank[0]} is" if len(blank) == 1 else f"tilts {', '.join(map(str, blank))} are"
+        raise MendemError(f"{series.name}: {many} constant where it was looked at; exclude what shows nothing")
+
+
+def _none_missing(series: TiltSeries, angles: tuple[float, ...], limit: float, isolated: bool) -> str:
+    """Why no tilt is missing beside those at ``angles``, in a sentence."""
+    low, high = series.limits
+    said = f"{series.name} has tilts from {low:g}° to {high:g}°, and none is missing up to {limit:g}°"
+    if limit < (90.0 if isolated else SLAB_LIMIT):
+        return f"{said}; give a higher limit"
+    why = "" if isolated else ", up to which tilts of a slab are generated"
+    return f"{said}{why}, at a spacing of {tilt_step(angles):g}°: there is nothing to fill"
 
 
 def _notes(

@@ -16,7 +16,7 @@ import numpy as np
 from mendem.engine import Progress
 from mendem.errors import Cancelled, MendemError
 from mendem.image import Image, VoxelSize
-from mendem.io import open_writer, write
+from mendem.io import check_output, open_writer, write
 from mendem.io.output import is_zarr, plain_words
 from mendem.io.tilt_text import write_text
 from mendem.io.writer import ImageWriter
@@ -70,14 +70,20 @@ class WedgeFiles:
         return stem_of(self.stack)
 
     @property
+    def images(self) -> tuple[str, ...]:
+        """The image files that are written."""
+        paths = (self.stack, self.tomogram, self.spread, self.mask)
+        return tuple(os.fspath(path) for path in paths if path is not None)
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every file that may be written."""
-        images = (self.stack, self.tomogram, self.spread, self.mask)
-        named = tuple(os.fspath(path) for path in images if path is not None)
-        return (*named, *(f"{self.stem}{suffix}" for suffix in (".tlt", ".xf", FLAGS)))
+        return (*self.images, *(f"{self.stem}{suffix}" for suffix in (".tlt", ".xf", FLAGS)))
 
     def check(self, source: str, overwrite: bool) -> None:
-        """Raise `MendemError` where files would replace the tilt series, one another, or what exists."""
+        """Raise `MendemError` where files cannot be written, or would replace the series, one another, or others."""
+        for path in self.images:
+            check_output(path)
         places = [os.path.realpath(path) for path in self.all]
         for path in self.all:
             if places.count(os.path.realpath(path)) > 1:
