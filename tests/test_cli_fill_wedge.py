@@ -96,3 +96,12 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_filled(s
     assert main(command) == 2
     told = capsys.readouterr()
     assert said in told.err and told.err.count("\n") == 1 and not told.out
+
+
+def test_a_time_too_short_to_learn_anything_is_said(series, capsys, monkeypatch):
+    monkeypatch.setattr("mendem.training.wedge_adapt.adapt", lambda *_, **__: iter(()))
+    command = ["network" if word == "tv" else word for word in COMMAND]
+    assert main([*command, "--adapt", "0.01"]) == 0
+    assert (
+        "Nothing was learned from this series: 0.01 minutes were over before the first step" in capsys.readouterr().out
+    )

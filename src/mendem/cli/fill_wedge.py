@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from mendem.cli.progress import ProgressLine, interruptible
@@ -147,7 +147,10 @@ def _adapted(filling: WedgeFilling, minutes: float, cancel: Event) -> WedgeFilli
             left = 60 * minutes - learned.seconds
             steps = round(learned.step / max(learned.fraction, 1e-3))
             progress(Progress(learned.step, steps, learned.fraction, left))
-    return filling if learned is None else adapted(filling, learned, check)
+    if learned is None:
+        said = f"Nothing was learned from this series: {minutes:g} minutes were over before the first step."
+        return replace(filling, notes=(*filling.notes, said))
+    return adapted(filling, learned, check)
 
 
 def _introduce(filling: WedgeFilling) -> None:

@@ -139,10 +139,11 @@ def fill_wedge_file(
     begun, check = time.monotonic(), cancel_check(cancel)
     files.check(series.image.source, overwrite)
     filling = prepare(series, FillWedge(**parameters), thickness, density=density, device=device, check=check)
-    filling, journal = changed(filling), None
+    filling, journal, before = changed(filling), None, []
     if isinstance(filling, TiltRoad):
         journal = TiltJournal(f"{files.stem}.tilts.part", filling)
-        filling = filling.after(journal.read(overwrite))
+        before = journal.read(overwrite)
+        filling = filling.after(before)
     found = Findings(filling)
     with _Outputs(files, filling, overwrite) as out:
         started(filling)
@@ -153,6 +154,8 @@ def fill_wedge_file(
                 if journal is not None and isinstance(piece, FilledTilts):
                     journal.add(piece)
         if found.nothing:
+            if journal is not None and not before:
+                journal.remove()
             raise Cancelled
         record = found.record(begun, out.scratch)
         out.finish(found, record)
