@@ -207,8 +207,9 @@ def _aims_of(result: dict, name: str) -> list[tuple[str, str, bool]]:
         lines.append(
             (
                 f"{name}: 90 % intervals hold 85 to 95 % of the truth",
-                f"{100 * mean:.0f} % on average, {100 * min(covered):.0f} to {100 * max(covered):.0f} %",
-                COVERED[0] <= mean <= COVERED[1],
+                f"{100 * mean:.0f} % on average, {100 * min(covered):.0f} to {100 * max(covered):.0f} %; outside in "
+                f"{sum(not COVERED[0] <= c <= COVERED[1] for c in covered)} of {len(covered)} cases",
+                all(COVERED[0] <= c <= COVERED[1] for c in covered),
             )
         )
     return lines

@@ -21,7 +21,8 @@ COLOURS = {
 
 
 def draw_slices(kept: Path, target: Path) -> bool:
-    """A row of slices for each specimen at equal contrast, the truth last; False where nothing was kept."""
+    """A row of slices for each specimen at equal contrast, by what filled all of them, the truth last; False where
+    nothing was kept."""
     found = {p.stem.removeprefix("wedge-"): p for p in sorted(kept.glob("wedge-*.npz"))}
     if not found:
         return False
@@ -34,7 +35,7 @@ def draw_slices(kept: Path, target: Path) -> bool:
     for name, path in found.items():
         with np.load(path) as arrays:
             rows[name] = {key: arrays[key] for key in arrays.files}
-    titles = list(max(rows.values(), key=len))
+    titles = [title for title in max(rows.values(), key=len) if all(title in row for row in rows.values())]
     figure, axes = plt.subplots(
         len(rows), len(titles), figsize=(2.3 * len(titles), 2.5 * len(rows)), squeeze=False, layout="constrained"
     )
@@ -44,10 +45,7 @@ def draw_slices(kept: Path, target: Path) -> bool:
             axis.set(xticks=[], yticks=[])
             if not line:
                 axis.set_title(title, fontsize=10)
-            if title in pictures:
-                axis.imshow(pictures[title], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-            else:
-                axis.set_frame_on(False)
+            axis.imshow(pictures[title], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         axes[line, 0].set_ylabel(f"{name}, 3 e/Å²\nz", fontsize=9)
         axes[line, 0].set_xlabel("x", fontsize=9)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +80,7 @@ def draw_correlation(result: dict[str, Any], target: Path) -> bool:
             axis.set_title(f"{kind}, " + ("no noise" if dose is None else f"{dose:g} e/Å²"), fontsize=10)
             axis.set_xlabel("cycles per voxel", fontsize=9)
     axes[0, 0].set_ylabel("FSC inside the wedge", fontsize=9)
-    axes[0, 0].legend(fontsize=8, frameon=False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside right upper")
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=110)
     plt.close(figure)
