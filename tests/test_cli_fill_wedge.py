@@ -105,3 +105,11 @@ def test_a_time_too_short_to_learn_anything_is_said(series, capsys, monkeypatch)
     assert (
         "Nothing was learned from this series: 0.01 minutes were over before the first step" in capsys.readouterr().out
     )
+
+
+def test_a_pixel_type_that_the_format_lacks_is_refused_before_anything_is_filled(series, capsys):
+    mendem.write("wide.tif", Image(series.astype(np.int32), ("tilt", "y", "x")))
+    command = ["wide.tif" if word == "ts.mrc" else word for word in COMMAND]
+    assert main(command) == 2
+    told = capsys.readouterr()
+    assert "MRC has no pixels of type int32; write a .tif" in told.err and not told.out

@@ -223,13 +223,11 @@ def _open_writer(
     return opening(Target(path, *about))
 
 
-def check_output(path: str | os.PathLike) -> None:
-    """Raise `MendemError` where an image cannot be written to this path for its suffix or its folder.
-
-    It is found out so when the image is opened for writing too; this is for what is opened after hours of work.
-    """
+def check_output(path: str | os.PathLike, dtype: Any = np.float32) -> None:
+    """Raise `MendemError` where suffix, pixel type or folder forbid an image: before hours of work, and not after."""
     path = os.fspath(path)
-    _to_write(path)
+    if _to_write(path)[0].name == "MRC" and np.dtype(dtype).name not in mrc.WRITABLE:
+        raise MendemError(f"cannot write {path}: MRC has no pixels of type {np.dtype(dtype).name}; write a .tif")
     folder = os.path.dirname(os.path.realpath(path))
     with plain_words(path):
         if not os.path.isdir(folder):

@@ -80,10 +80,9 @@ class WedgeFiles:
         """Every file that may be written."""
         return (*self.images, *(f"{self.stem}{suffix}" for suffix in (".tlt", ".xf", FLAGS)))
 
-    def check(self, source: str, overwrite: bool) -> None:
+    def check(self, image: Image, overwrite: bool) -> None:
         """Raise `MendemError` where files cannot be written, or would replace the series, one another, or others."""
-        for path in self.images:
-            check_output(path)
+        source = image.source
         places = [os.path.realpath(path) for path in self.all]
         for path in self.all:
             if places.count(os.path.realpath(path)) > 1:
@@ -94,6 +93,9 @@ class WedgeFiles:
                 raise MendemError(f"{source} is the tilt series itself; give another name")
             if os.path.realpath(beside) == os.path.realpath(self.stem):
                 raise MendemError(f"{self.stem}.tlt belongs to {source}; give {self.stack} another name")
+        check_output(self.stack, image.dtype)
+        for path in self.images[1:]:
+            check_output(path)
         for path in self.all:
             if not overwrite and (os.path.isfile(path) or is_zarr(path)):
                 raise MendemError(f"{path} exists; choose another name, or allow overwriting (--overwrite)")
@@ -137,7 +139,7 @@ def fill_wedge_file(
     the same call goes on after them.
     """
     begun, check = time.monotonic(), cancel_check(cancel)
-    files.check(series.image.source, overwrite)
+    files.check(series.image, overwrite)
     filling = prepare(series, FillWedge(**parameters), thickness, density=density, device=device, check=check)
     filling, journal, before = changed(filling), None, []
     if isinstance(filling, TiltRoad):
