@@ -75,6 +75,13 @@ def test_generated_tilts_take_their_places_and_the_tomogram_is_made_from_all(ser
     assert error < 0.7 * usual
 
 
+def test_a_filler_that_does_not_count_on_the_tilt_road_is_said(series, asked):
+    told = {name: mendem.fill_wedge(series, DEPTH, filler=name, **SETTINGS).tomogram.metadata["mendem"]["notes"]
+            for name in ("auto", "tv")}  # fmt: skip
+    assert not any("counts on the volume road" in note for note in told["auto"])
+    assert any("filler tv counts on the volume road alone" in note for note in told["tv"])
+
+
 def test_a_run_that_is_stopped_keeps_its_tilts_and_the_next_goes_on_after_them(series, asked, tmp_path):
     files, stop = WedgeFiles(tmp_path / "out.mrc", tmp_path / "t.mrc"), Event()
 

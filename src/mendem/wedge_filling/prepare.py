@@ -71,8 +71,10 @@ def prepare(
     if parameters.road == "tilts":
         if not installed(WEIGHTS):
             raise MendemError("the network that generates tilts is not installed: take the volume road")
-        said = "The tomogram is reconstructed from all tilts; the tilt road gives no spread of it."
-        return TiltRoad(*common, {}, (*notes, said))
+        said = ["The tomogram is reconstructed from all tilts; the tilt road gives no spread of it."]
+        if parameters.filler != "auto":
+            said.append(f"The filler {parameters.filler} counts on the volume road alone: here the tilt road fills.")
+        return TiltRoad(*common, {}, (*notes, *said))
     wide = geometry if isolated else geometry.widened()[0]
     choice = choose_filler(parameters.filler, rows, wide, isolated, chosen, check)
     return estimating(VolumeRoad(*common, choice.found, (*notes, *choice.notes), choice.filler), parameters)
