@@ -127,7 +127,8 @@ class Tv:
             yield x.view(shape)
             if number % PATIENCE == 0:
                 lacks = y - projector.forward(x)
-                back = projector.adjoint(lacks) + told_x  # so that the gradient at x is right, however told_x is
+                if self.positive:  # so that the gradient at x is right, though told_x is not quite
+                    back = projector.adjoint(lacks) + told_x
                 objective = lacks.square().sum((-2, -1)) / 2 + weight * total_variation(x)
                 if before is not None:
                     moving &= ~((before - objective).abs() < self.tolerance * objective)[:, None, None]

@@ -146,6 +146,5 @@ def about_series(series: TiltSeries) -> str:
     out = len(series.excluded)
     made = len(series.used) - len(series.measured)
     parts[1:1] = [f"{count} {what}" for count, what in ((out, "excluded"), (made, "generated")) if count]
-    axis = f"axis {series.axis_angle:.3g}° from y"
-    parts.append(f"aligned, {axis}" if series.aligned else "not aligned")
+    parts += ["aligned", f"axis {series.axis_angle:.3g}° from y"] if series.aligned else ["not aligned"]
     return f"{NO_BREAK}· ".join(part.replace(" ", NO_BREAK) for part in parts)
